@@ -1,0 +1,73 @@
+# The developer's whole interface. Every target does its own set-up; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PYTEST := $(PYTHON) -m pytest
+JOBS := 2
+# loadfile: tests of one file share their fixtures.
+PARALLEL := -n $(JOBS) --dist loadfile
+# The parts that need neither Go nor a compiler.
+QUICK := tests/test_repository.py $(wildcard $(addprefix tests/,policy events verification cli tables matcher))
+SCRIPTS := .ci/run $(wildcard tools/*.sh)
+HEADERS := $(wildcard kaudit_core/matcher/*.hpp)
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: setup
+setup: ## the virtual environment with kaudit and its development tools
+	@tools/setup.sh $(VENV)
+
+.PHONY: tools
+tools: setup ## setup, and a Go toolchain for the oracle
+	@tools/go.sh $(VENV)
+
+.PHONY: demo
+demo: setup ## verify a real log, then a copy that was tampered with
+	@$(PYTHON) demo/verify_demo.py
+
+.PHONY: oracle
+oracle: setup ## the upstream evaluator, built once and kept outside the repository
+	@KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTHON) -c 'from tests.oracle import upstream; [upstream.build(pin) for pin in upstream.PINS]'
+
+.PHONY: test
+test: oracle ## everything
+	@KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTEST) $(PARALLEL)
+
+.PHONY: test-full
+test-full: oracle ## everything, with the long Hypothesis and oracle runs
+	@KAUDIT_FULL=1 KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTEST) $(PARALLEL)
+
+.PHONY: quick
+quick: setup ## under 1 minute: units, tables, ruff
+	@$(PYTHON) -m ruff check
+	@$(PYTEST) $(PARALLEL) -m "not oracle" $(QUICK)
+
+.PHONY: check
+check: lint ## under 4 minutes: quick, properties, types, linters
+	@$(PYTEST) $(PARALLEL) -m "not oracle" $(QUICK) $(wildcard tests/properties)
+
+.PHONY: lint
+lint: setup ## types and linters
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m yamllint --strict .
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ansible-lint --offline --strict
+	@$(VENV)/bin/shellcheck $(SCRIPTS)
+	@$(VENV)/bin/clang-format --dry-run --Werror $(HEADERS)
+	@tools/warnings.sh $(PYTHON)
+
+.PHONY: bench
+bench: setup ## start-up times and policy reading against their bounds
+	@$(PYTHON) bench/startup.py
+
+.PHONY: clean
+clean: ## remove what make made, the virtual environment too
+	rm -rf $(VENV) $(VENV).lock build dist *.egg-info *.tar.gz .hypothesis .mypy_cache .pytest_cache .ruff_cache .ansible
+	rm -f kaudit_core/matcher/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
