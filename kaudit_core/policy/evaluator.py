@@ -10,11 +10,11 @@ from kaudit_core.policy.types import Attributes, GroupResources, Policy, Request
 
 
 class Evaluator:
-    """A policy ready to answer. Stage unions are made once, as the server does."""
+    """A policy ready to answer. Stage unions are made once, as the server does (M11)."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._configs = [
+        self.configs = tuple(
             RequestAuditConfig(
                 rule=index,
                 level=rule.level,
@@ -24,48 +24,46 @@ class Evaluator:
                 ),
             )
             for index, rule in enumerate(policy.rules)
-        ]
+        )
         self.default = RequestAuditConfig(None, "None", _union(policy.omit_stages), policy.omit_managed_fields)
 
     def evaluate(self, attributes: Attributes) -> RequestAuditConfig:
         """Return the config of the first rule that matches, or the default: level None (M1)."""
-        for rule, config in zip(self.policy.rules, self._configs, strict=True):
-            if rule_matches(rule, attributes):
+        for rule, config in zip(self.policy.rules, self.configs, strict=True):
+            if not first_mismatch(rule, attributes):
                 return config
         return self.default
-
-    def config(self, rule: int | None) -> RequestAuditConfig:
-        """Return what rule number `rule` gives; None is the default."""
-        return self.default if rule is None else self._configs[rule]
 
 
 def _union(*stage_lists: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({stage for stages in stage_lists for stage in stages}))
 
 
-def rule_matches(rule: Rule, attributes: Attributes) -> bool:
-    """Every field that is given must match (M2-M4)."""
+def first_mismatch(rule: Rule, attributes: Attributes) -> str:
+    """Return the rule's field, in the file's spelling, that keeps it from matching; "" when it matches (M2-M4)."""
     if rule.users and (attributes.user is None or attributes.user not in rule.users):
-        return False
+        return "users"
     if rule.user_groups and (
         attributes.user is None or not any(group in rule.user_groups for group in attributes.groups)
     ):
-        return False
+        return "userGroups"
     if rule.verbs and attributes.verb not in rule.verbs:
-        return False
+        return "verbs"
     if rule.namespaces or rule.resources:
-        return _matches_resource(rule, attributes)
-    if rule.non_resource_urls:
-        return _matches_non_resource(rule, attributes)
-    return True
+        return _resource_mismatch(rule, attributes)
+    if rule.non_resource_urls and not _matches_non_resource(rule, attributes):
+        return "nonResourceURLs"
+    return ""
 
 
-def _matches_resource(rule: Rule, attributes: Attributes) -> bool:
-    if not attributes.resource_request:
-        return False
-    if rule.namespaces and attributes.namespace not in rule.namespaces:
-        return False
-    return not rule.resources or any(group_resources_match(entry, attributes) for entry in rule.resources)
+def _resource_mismatch(rule: Rule, attributes: Attributes) -> str:
+    if rule.namespaces and (not attributes.resource_request or attributes.namespace not in rule.namespaces):
+        return "namespaces"
+    if rule.resources and not (
+        attributes.resource_request and any(group_resources_match(entry, attributes) for entry in rule.resources)
+    ):
+        return "resources"
+    return ""
 
 
 def group_resources_match(entry: GroupResources, attributes: Attributes) -> bool:

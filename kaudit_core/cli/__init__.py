@@ -1,0 +1,1 @@
+"""The command line: arguments and exit codes, one module a command group, no logic."""
