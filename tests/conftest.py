@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.engines import ENGINES, EngineUnderTest
+
 settings.register_profile("default", deadline=None, derandomize=False, print_blob=True)
 settings.register_profile("full", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile("full" if os.environ.get("KAUDIT_FULL", "0") not in ("", "0") else "default")
@@ -68,3 +70,10 @@ class Skips:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.pluginmanager.register(Skips(session.config), "kaudit-skips")
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest) -> EngineUnderTest:
+    """Each engine of this installation in turn."""
+    chosen: EngineUnderTest = request.param
+    return chosen

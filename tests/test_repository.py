@@ -12,7 +12,18 @@ import yaml
 import kaudit_core
 
 ROOT = Path(__file__).resolve().parent.parent
-MADE = {".git", ".venv", ".venv.lock", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ansible", "build", "dist"}
+MADE = {
+    ".git",
+    ".venv",
+    ".venv.lock",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".ansible",
+    "build",
+    "dist",
+}
 SECTIONS = {name for name, _ in yaml.safe_load((ROOT / "changelogs" / "config.yaml").read_text())["sections"]}
 FRAGMENTS = sorted((ROOT / "changelogs" / "fragments").glob("*.yaml"))
 LIMITS = {".pyx": 150, ".pxd": 80, ".hpp": 400, ".py": 400}

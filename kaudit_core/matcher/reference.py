@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from kaudit_core.events.records import Readable, Record, Tail, read_records
+from kaudit_core.events.records import Record, Tail, read_records
 from kaudit_core.events.segments import Segment, SegmentError, open_segment
 from kaudit_core.matcher.engine import Options
 from kaudit_core.policy.types import Policy
 from kaudit_core.verification.findings import AGREES, RANK, UNDECIDABLE, Verdict
 from kaudit_core.verification.judge import Judge
+from kaudit_core.verification.redaction import redacted
 from kaudit_core.verification.stages import StageJoin
 from kaudit_core.verification.summary import Example, SegmentSummary, Summary
 
@@ -32,12 +33,12 @@ class ReferenceEngine:
             try:
                 with open_segment(segment) as stream:
                     records = read_records(stream, newest=segment.newest, max_line=options.max_line)
-                    self.add_records(summary, judge, segment.path, records, join, options)
+                    self._add_records(summary, judge, segment.path, records, join, options)
             except SegmentError as error:
                 summary.add_segment(SegmentSummary(segment.path, error=str(error)))
         return summary
 
-    def add_records(
+    def _add_records(
         self,
         summary: Summary,
         judge: Judge,
@@ -62,15 +63,6 @@ class ReferenceEngine:
                 reported = position
         if options.progress and position > reported:
             options.progress(path, position - reported)
-
-
-def verify_stream(policy: Policy, path: str, stream: Readable, newest: bool, options: Options) -> Summary:
-    """Verify bytes that are already at hand as one segment."""
-    engine, summary = ReferenceEngine(), Summary(options.examples)
-    summary.add_segment(SegmentSummary(path))
-    records = read_records(stream, newest=newest, max_line=options.max_line)
-    engine.add_records(summary, Judge(policy), path, records, StageJoin() if options.join else None, options)
-    return summary
 
 
 def _with(verdict: Verdict, join: StageJoin, record: Record) -> Verdict:
@@ -102,4 +94,4 @@ def _count(summary: Summary, path: str, record: Record, verdict: Verdict) -> Non
         audit_id, stage = (event.get("auditID") or "", event["stage"]) if event else ("", "")
         rule = verdict.rule if verdict.decided else None
         place = (path, record.line, record.offset, audit_id, stage, rule)
-        summary.add_example(Example(finding.name, finding.reason, *place, finding.why))
+        summary.add_example(Example(finding.name, finding.reason, *place, redacted(finding.why)))

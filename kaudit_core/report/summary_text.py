@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kaudit_core.policy.types import Policy
-from kaudit_core.report.escaping import redacted, visible
+from kaudit_core.report.escaping import visible
 from kaudit_core.verification.findings import AGREES, BENIGN_REASONS, GRAVITY, UNDECIDABLE
 from kaudit_core.verification.summary import Example, Summary
 
@@ -113,7 +113,7 @@ def _example(example: Example) -> Iterator[str]:
         for part in (example.stage, f"auditID {visible(example.audit_id, 64)}" if example.audit_id else "")
         if part
     )
-    yield f"      {visible(redacted(example.why), 400)}"
+    yield f"      {visible(example.why, 400)}"
 
 
 def _verdict(summary: Summary, strict: bool) -> str:

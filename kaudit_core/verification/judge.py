@@ -44,6 +44,11 @@ class Judge:
             found.append(Finding(AGREES, "", ""))
         return Verdict(tuple(found), decisions.certain, config.rule)
 
+    def decision(self, record: Record) -> RequestAuditConfig:
+        """Return the decision that fits an event best."""
+        event = record.event or {}
+        return self._mildest(event, self._decider.decide(event, record.invalid_utf8))[0]
+
     def _mildest(self, event: Mapping[str, Any], decisions: Decisions) -> tuple[RequestAuditConfig, list[Finding]]:
         """Of the decisions that are possible, the one that leaves least against the event: that much is proven."""
         tried = ((config, self._against(event, config)) for config in decisions.configs)

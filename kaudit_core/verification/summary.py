@@ -7,7 +7,7 @@ list. Verifying two halves of a log and merging equals verifying the whole.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kaudit_core.verification.findings import AGREES, BENIGN_REASONS, GRAVITY, MALFORMED, RANK, UNDECIDABLE
@@ -155,11 +155,6 @@ class Summary:
     def all_examples(self) -> list[Example]:
         """The examples kept, gravest finding first, in the order of the log."""
         return [example for name in GRAVITY for example in self.examples.get(name, ())]
-
-
-def at(example: Example, line: int, offset: int) -> Example:
-    """Move an example that was found in a part of a segment to its place in the whole."""
-    return replace(example, line=example.line + line, offset=example.offset + offset)
 
 
 def _by_gravity(counts: Counter[str]) -> dict[str, int]:

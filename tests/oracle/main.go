@@ -14,6 +14,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -62,13 +63,13 @@ type question struct {
 
 type oracle struct {
 	evaluators map[string]audit.PolicyRuleEvaluator
+	loading    bool
 	warnings   []string
 }
 
 func main() {
 	o := &oracle{evaluators: map[string]audit.PolicyRuleEvaluator{}}
-	klog.LogToStderr(false)
-	klog.SetOutput(o)
+	listen(o)
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	out := bufio.NewWriterSize(os.Stdout, 1<<20)
 	for {
@@ -91,9 +92,23 @@ func main() {
 	}
 }
 
-// Write keeps klog's lines: the only trace of a strict decoding error.
+// listen sends klog's lines to the oracle alone, each once.
+func listen(o *oracle) {
+	flags := flag.NewFlagSet("klog", flag.PanicOnError)
+	klog.InitFlags(flags)
+	for name, value := range map[string]string{"logtostderr": "false", "stderrthreshold": "FATAL", "one_output": "true"} {
+		if err := flags.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	klog.SetOutput(o)
+}
+
+// Write keeps klog's lines about the policy being loaded: the only trace of a strict decoding error.
 func (o *oracle) Write(line []byte) (int, error) {
-	o.warnings = append(o.warnings, strings.TrimSpace(string(line)))
+	if o.loading {
+		o.warnings = append(o.warnings, strings.TrimSpace(string(line)))
+	}
 	return len(line), nil
 }
 
@@ -122,9 +137,10 @@ func (o *oracle) answer(line []byte) any {
 func failure(err error) any { return map[string]any{"error": err.Error()} }
 
 func (o *oracle) load(q question) any {
-	o.warnings = []string{}
+	o.warnings, o.loading = []string{}, true
 	policy, err := auditpolicy.LoadPolicyFromBytes(q.Policy)
 	klog.Flush()
+	o.loading = false
 	if err != nil {
 		return map[string]any{"error": err.Error(), "warnings": o.warnings}
 	}
