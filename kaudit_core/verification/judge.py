@@ -39,10 +39,7 @@ class Judge:
         found = [*against, *decisions.findings]
         if decisions.attributes is not None:
             found += contradictions(record.event, decisions.attributes)
-        found.sort(key=lambda finding: RANK[finding.name])
-        if not found:
-            found.append(Finding(AGREES, "", ""))
-        return Verdict(tuple(found), decisions.certain, config.rule)
+        return Verdict(_each_once(found) or (Finding(AGREES, "", ""),), decisions.certain, config.rule)
 
     def decision(self, record: Record) -> RequestAuditConfig:
         """Return the decision that fits an event best."""
@@ -83,3 +80,12 @@ class Judge:
             return "the policy"
         line = self._policy.rules[config.rule].line
         return f"rule {config.rule} (line {line})" if line else f"rule {config.rule}"
+
+
+def _each_once(found: list[Finding]) -> tuple[Finding, ...]:
+    """Gravest first; what is found twice in one record is one finding that says both."""
+    joined: dict[str, Finding] = {}
+    for finding in sorted(found, key=lambda finding: RANK[finding.name]):
+        known = joined.get(finding.name)
+        joined[finding.name] = known._replace(why=f"{known.why}; {finding.why}") if known else finding
+    return tuple(joined.values())

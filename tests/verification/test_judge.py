@@ -247,3 +247,14 @@ def test_rules_levels_stages_and_bytes_are_counted(engine: EngineUnderTest) -> N
     assert {0: [2, first + second], None: [1, third]} == summary.rules
     assert (3, len(log)) == (summary.events, summary.bytes)
     assert ({"Metadata": 3}, {"ResponseComplete": 3}) == (dict(summary.levels), dict(summary.stages))
+
+
+def test_a_finding_counts_once_for_a_record(engine: EngineUnderTest) -> None:
+    """Two bodies too many are one finding about one record, and its example names both."""
+    event = pod_event(requestObject={}, responseObject={})
+
+    summary = engine.verify(policy_of(METADATA), log_of(event))
+
+    assert {"unexpected-body": 1} == dict(summary.findings)
+    (example,) = summary.examples["unexpected-body"]
+    assert "requestObject" in example.why and "responseObject" in example.why

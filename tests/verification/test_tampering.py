@@ -38,11 +38,11 @@ def first(log: list[bytes], wanted: Callable[[Event], bool]) -> int:
 
 
 def _request(event: Event) -> bool:
-    return event["level"] == "Request" and event["verb"] == "list" and event["user"].get("username") == "admin"
+    return bool(event["level"] == "Request" and event["verb"] == "list" and event["user"].get("username") == "admin")
 
 
 def _metadata(event: Event) -> bool:
-    return event["level"] == "Metadata" and event.get("objectRef", {}).get("resource") == "secrets"
+    return bool(event["level"] == "Metadata" and event.get("objectRef", {}).get("resource") == "secrets")
 
 
 def _created(event: Event) -> bool:
