@@ -8,6 +8,7 @@ puts them back into the values. Lines and columns stay as they are.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import yaml
@@ -96,7 +97,7 @@ class Dialect:
         """Put `new` for `old` at a mark; False when `old` is not there."""
         if mark is None or self._repairs == _MOST_REPAIRS:
             return False
-        text = self._text()
+        text = _text(self.data)
         if not text.startswith(old, mark.index):
             return False
         mark_of_order = _BOM if self.data.startswith(_BOM) else b""
@@ -106,16 +107,10 @@ class Dialect:
 
     def refuses(self, event: Any) -> str:
         """The part of a scalar that only libyaml accepts; "" when there is none."""
-        if event.style == '"' and "/" in event.value and b"\\/" in self.data:
-            source = self._text()[event.start_mark.index : event.end_mark.index]
+        if event.style == '"' and "/" in event.value and _has_escaped_slash(self.data):
+            source = _text(self.data)[event.start_mark.index : event.end_mark.index]
             return "\\/" if _ESCAPED_SLASH.search(source) else ""
         return ""
-
-    def _text(self) -> str:
-        """The text as libyaml counts it: without the mark that the file starts with."""
-        if self.data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return self.data.decode("utf-16", "replace")
-        return self.data.decode("utf-8-sig", "replace")
 
     def restore(self, text: str) -> str:
         """Undo the replacements in a value."""
@@ -136,3 +131,16 @@ class Dialect:
         made = next(char for char in private if char.encode() not in self.data and char not in self._stand_ins)
         self._stand_ins[made] = original
         return made
+
+
+@lru_cache(1)
+def _text(data: bytes) -> str:
+    """The text as libyaml counts it: without the mark that the file starts with."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "replace")
+
+
+@lru_cache(1)
+def _has_escaped_slash(data: bytes) -> bool:
+    return b"\\/" in data
