@@ -34,22 +34,24 @@ def add_version_option(parser: argparse.ArgumentParser) -> None:
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
-    print(f"kaudit: {message}", file=sys.stderr)
+    """One line on standard error, safe to show: file names are other people's words too."""
+    from kaudit_core.report.escaping import visible
+
+    print(f"kaudit: {visible(message, 1000)}", file=sys.stderr)
 
 
 def read_bytes(path: str) -> bytes | None:
     """Read a file, or "-" for standard input; None, with the reason on standard error, when that fails."""
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise ValueError("standard input is closed")
             return sys.stdin.buffer.read()
         with open(path, "rb") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        from kaudit_core.report.escaping import visible
-
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        complain(f"{visible(path, 400)}: can't be read: {reason}")
+        complain(f"{path}: can't be read: {reason}")
         return None
 
 

@@ -33,10 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 2 for usage and unreadable input, 130 interrupted, else the command's own."""
+    """Run one command. Exit codes: 2 for usage, 130 interrupted, 141 nobody reads on, else the command's own."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:
+        return 2  # closed: there is nobody to tell
     parser = build_parser()
     chosen = parser.parse_args(arguments)
     try:
@@ -54,10 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("kaudit: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone; nothing may be flushed to it at exit.
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"kaudit: the result can't be written: {error.strerror or error}", file=sys.stderr)
+        # Nothing more may be flushed to an output that takes nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 141 if isinstance(error, BrokenPipeError) else 2
 
 
 if __name__ == "__main__":

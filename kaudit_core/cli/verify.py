@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
         "--examples", type=_count, default=10, metavar="N", help="examples kept of each finding (default: %(default)s)"
     )
     parser.add_argument(
-        "--max-line-bytes", type=_count, metavar="N", help="longest line that is read (default: 67108864)"
+        "--max-line-bytes", type=_positive, metavar="N", help="longest line that is read (default: 67108864)"
     )
     parser.add_argument("logs", nargs="+", metavar="LOG", help="file, pattern, directory or -")
     parser.set_defaults(run=run)
@@ -48,6 +48,13 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def _positive(text: str) -> int:
+    number = _count(text)
+    if not number:
+        raise argparse.ArgumentTypeError("0 would read nothing: write 1 or more")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,8 @@ from kaudit_core.verification.stages import StageJoin
 from kaudit_core.verification.summary import Example, SegmentSummary, Summary
 
 _PROGRESS_BYTES: Final = 1 << 20
+_AUDIT_ID: Final = 256
+"""Characters of an audit ID in an example: clients choose it, and may choose megabytes."""
 
 
 class ReferenceEngine:
@@ -93,5 +95,5 @@ def _count(summary: Summary, path: str, record: Record, verdict: Verdict) -> Non
             summary.reasons[finding.reason] += 1
         audit_id, stage = (event.get("auditID") or "", event["stage"]) if event else ("", "")
         rule = verdict.rule if verdict.decided else None
-        place = (path, record.line, record.offset, audit_id, stage, rule)
+        place = (path, record.line, record.offset, redacted(audit_id[:_AUDIT_ID]), stage, rule)
         summary.add_example(Example(finding.name, finding.reason, *place, redacted(finding.why)))

@@ -49,9 +49,13 @@ def size_text(size: int) -> str:
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _totals(summary: Summary) -> Iterator[str]:
-    count = len(summary.segments)
-    yield f"{summary.events:,} records, {size_text(summary.bytes)}, {count} segment{'s' if count != 1 else ''}"
+    segments = _counted(len(summary.segments), "segment")
+    yield f"{_counted(summary.events, 'record')}, {size_text(summary.bytes)}, {segments}"
     for policy in summary.policies:
         yield f"policy {visible(policy.source)} (sha256 {policy.sha256[:12]})"
 
@@ -88,8 +92,8 @@ def _segments(summary: Summary) -> Iterator[str]:
         if segment.tail:
             offset, length = segment.tail
             yield ""
-            where = f"{visible(segment.path)}: {length:,} bytes from byte {offset:,}"
-            yield f"  {where} are still being written: not counted"
+            where = f"{visible(segment.path)}: {_counted(length, 'byte')} from byte {offset:,}"
+            yield f"  {where} still being written: not counted"
         if segment.error:
             yield ""
             yield f"  unreadable: {visible(segment.error, 400)}"
@@ -123,7 +127,7 @@ def _verdict(summary: Summary, strict: bool) -> str:
     if code == 1:
         benign = 0 if strict else summary.outcomes[UNDECIDABLE]
         count = summary.events - summary.outcomes[AGREES] - benign
-        return f"DISAGREES: {count:,} of {summary.events:,} records are not as the policy promises."
+        return f"DISAGREES: {count:,} of {_counted(summary.events, 'record')} not as the policy promises."
     if not summary.events:
         return "NOTHING VERIFIED: there are no records."
     return "AGREES: every record that can be decided is as the policy promises."

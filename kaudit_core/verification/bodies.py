@@ -48,7 +48,7 @@ def _managed_fields(body: Any) -> str:
     for index, item in enumerate(_list(body.get("items"))):
         if _has_managed_fields(item):
             return f"items[{index}].metadata.managedFields"
-    if body.get("kind") == "Table":  # any other object may have rows of its own, which the server leaves alone
+    if body.get("kind") in (None, "Table"):  # another kind may have rows of its own, which the server leaves alone
         for index, row in enumerate(_list(body.get("rows"))):
             if isinstance(row, Mapping) and _has_managed_fields(row.get("object")):
                 return f"rows[{index}].object.metadata.managedFields"

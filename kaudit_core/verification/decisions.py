@@ -7,14 +7,15 @@ each of them can still be checked.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from kaudit_core.events.attributes import METHOD_OF_VERB, attributes_for_verb, request_attributes
 from kaudit_core.events.json_text import shown
 from kaudit_core.events.uri import UnparsableURI
-from kaudit_core.policy.evaluator import Evaluator
-from kaudit_core.policy.types import Attributes, Policy, RequestAuditConfig
+from kaudit_core.policy.evaluator import Evaluator, first_mismatch
+from kaudit_core.policy.types import Attributes, Policy, RequestAuditConfig, Rule
 from kaudit_core.verification.findings import (
     INCONSISTENT,
     INVALID_UTF8,
@@ -54,44 +55,73 @@ class Decider:
     def decide(self, event: Mapping[str, Any], invalid_utf8: bool) -> Decisions:
         """Return what the policy may have said. invalid_utf8: the record's bytes were damaged."""
         user, groups = original_user(event)
-        uri, verb = event["requestURI"], event.get("verb") or ""
+        asked = Attributes(user=user, groups=groups, verb=event.get("verb") or "")
+        uri = event["requestURI"]
         if invalid_utf8 or self._names_replacement:
-            user_lost = any(REPLACEMENT in text for text in (user or "", *groups))
-            if user_lost or REPLACEMENT in uri or REPLACEMENT in verb:
-                why = "bytes that are not UTF-8 were lost from the user, the verb or the URI"
-                return self._open(user, groups, None if REPLACEMENT in verb else verb, user_lost, INVALID_UTF8, why)
-        try:
-            decisions = self._from_uri(verb, uri, user, groups)
-        except UnparsableURI as error:
-            return self._open(user, groups, verb, False, URI_UNPARSABLE, f"the URI can't be read again: {error}")
+            lost = self._lost_bytes(asked, uri)
+            if lost:
+                why = f"bytes that are not UTF-8 were lost from {' and '.join(lost)}"
+                return self._open(asked, uri, lost, Finding(UNDECIDABLE, INVALID_UTF8, why))
+        decisions = self._from_uri(asked, uri, event)
         if invalid_utf8:
-            lost = Finding(UNDECIDABLE, INVALID_UTF8, "the record holds bytes that are not UTF-8: it was damaged")
-            return decisions._replace(findings=(*decisions.findings, lost))
+            damaged = Finding(UNDECIDABLE, INVALID_UTF8, "the record holds bytes that are not UTF-8: it was damaged")
+            return decisions._replace(findings=(*decisions.findings, damaged))
         return decisions
 
-    def _from_uri(self, verb: str, uri: str, user: str | None, groups: tuple[str, ...]) -> Decisions:
-        judged = attributes_for_verb(verb, uri, user, groups)
-        if not judged:
-            return self._impossible_verb(verb, uri, user, groups)
-        configs = self._evaluate(judged)
-        if uri.startswith(("/", "*")):
-            return Decisions(configs, True, judged[0])
-        # Only a URI without a leading slash is logged so, and then the server judged the path "".
-        opaque = Attributes(user=user, groups=groups, verb=verb)
-        why = "the URI has no path: the server judged an empty one, whatever the text looks like"
-        ambiguous = Finding(UNDECIDABLE, PATH_AMBIGUOUS, why)
-        return Decisions((*configs, *self._evaluate((opaque,))), False, None, (ambiguous,))
+    def _lost_bytes(self, asked: Attributes, uri: str) -> list[str]:
+        texts = {"user": (asked.user or "", *asked.groups), "verb": (asked.verb,), "requestURI": (uri,)}
+        return [name for name, values in texts.items() if any(REPLACEMENT in value for value in values)]
 
-    def _impossible_verb(self, verb: str, uri: str, user: str | None, groups: tuple[str, ...]) -> Decisions:
+    def _from_uri(self, asked: Attributes, uri: str, event: Mapping[str, Any]) -> Decisions:
+        opaque = not uri.startswith("/") and uri != "*"
+        try:
+            judged = attributes_for_verb(asked.verb, uri, asked.user, asked.groups)
+        except UnparsableURI as error:
+            finding = Finding(UNDECIDABLE, URI_UNPARSABLE, f"the URI can't be read again: {error}")
+            return self._by_reference(asked, event, finding) or self._open(asked, uri, ["requestURI"], finding)
+        if opaque:
+            # Only a URI without a leading slash is logged so, and then the server judged the path "".
+            why = "the URI has no path: the server judged an empty one, whatever the text looks like"
+            finding = Finding(UNDECIDABLE, PATH_AMBIGUOUS, why)
+            configs = self._evaluate((asked, *judged))
+            return self._by_reference(asked, event, finding) or Decisions(configs, False, None, (finding,))
+        return Decisions(self._evaluate(judged), True, judged[0]) if judged else self._impossible_verb(asked, uri)
+
+    def _by_reference(self, asked: Attributes, event: Mapping[str, Any], finding: Finding) -> Decisions | None:
+        """Without a URI, objectRef still says what was asked for; its names may have been filled in later."""
+        reference = event.get("objectRef")
+        if not reference:
+            return None
+        received = event["stage"] == "RequestReceived"
+        namespaces, names = (
+            dict.fromkeys((reference.get(name) or "", *(() if received else ("",)))) for name in ("namespace", "name")
+        )
+        judged = tuple(
+            replace(
+                asked,
+                namespace=namespace,
+                name=name,
+                resource=reference.get("resource") or "",
+                subresource=reference.get("subresource") or "",
+                api_group=reference.get("apiGroup") or "",
+                resource_request=True,
+            )
+            for namespace in namespaces
+            for name in names
+        )
+        return Decisions(self._evaluate(judged), False, None, (finding,))
+
+    def _impossible_verb(self, asked: Attributes, uri: str) -> Decisions:
         """No HTTP/1.1 method gives this verb on this URI."""
-        plain = request_attributes("GET", uri, user, groups)
+        verb, plain = asked.verb, request_attributes("GET", uri, asked.user, asked.groups)
         if plain.resource_request:
             methods = sorted(set(METHOD_OF_VERB.values()))
-            judged = tuple(request_attributes(method, uri, user, groups) for method in methods)
+            judged = tuple(request_attributes(method, uri, asked.user, asked.groups) for method in methods)
             possible = ", ".join(shown(other) for other in sorted({attributes.verb for attributes in judged}))
             why = f"no method gives verb {shown(verb)} on this URI, only {possible}"
             attributes = plain if len({attributes.name for attributes in judged}) == 1 else None
-            return Decisions(self._evaluate(judged), False, attributes, (Finding(INCONSISTENT, "verb", why),))
+            configs = self._evaluate(judged)
+            return Decisions(configs, len(configs) == 1, attributes, (Finding(INCONSISTENT, "verb", why),))
         configs = self._evaluate((replace(plain, verb=verb.lower()),))
         if verb and verb == verb.lower():
             why = f"verb {shown(verb)} is no HTTP method; HTTP/2 lets clients send it all the same"
@@ -102,27 +132,36 @@ class Decider:
     def _evaluate(self, judged: tuple[Attributes, ...]) -> tuple[RequestAuditConfig, ...]:
         return tuple(dict.fromkeys(self.evaluator.evaluate(attributes) for attributes in judged))
 
-    def _open(
-        self, user: str | None, groups: tuple[str, ...], verb: str | None, user_lost: bool, reason: str, why: str
-    ) -> Decisions:
-        """Every decision that some URI could lead to, given what else is known."""
+    def _open(self, asked: Attributes, uri: str, lost: list[str], finding: Finding) -> Decisions:
+        """Every decision that is possible when user, verb or requestURI are lost and the rest is known."""
+        known = None
+        if "requestURI" not in lost and "verb" not in lost:
+            with suppress(UnparsableURI):
+                known = next(iter(attributes_for_verb(asked.verb, uri, asked.user, asked.groups)), None)
+        if known is None:
+            lost = [*lost, "requestURI"]
         configs: dict[RequestAuditConfig, None] = {}
         for rule, config in zip(self.evaluator.policy.rules, self.evaluator.configs, strict=True):
-            if rule.verbs and verb is not None and verb not in rule.verbs:
-                continue
-            if not user_lost and (
-                (rule.users and (user is None or user not in rule.users))
-                or (rule.user_groups and (user is None or not set(groups) & set(rule.user_groups)))
-            ):
+            certain = _without(rule, lost)
+            if first_mismatch(certain, known or asked):
                 continue
             configs[config] = None
-            by_user = user_lost and (rule.users or rule.user_groups)
-            by_verb = verb is None and rule.verbs
-            if not (by_user or by_verb or rule.namespaces or rule.resources or rule.non_resource_urls):
+            if certain == rule:
                 break  # matches whatever the rest was: no later rule can have decided
         else:
             configs[self.evaluator.default] = None
-        return Decisions(tuple(configs), False, None, (Finding(UNDECIDABLE, reason, why),))
+        return Decisions(tuple(configs), False, known, (finding,))
+
+
+def _without(rule: Rule, lost: list[str]) -> Rule:
+    """The rule without the fields that look at what was lost."""
+    if "user" in lost:
+        rule = replace(rule, users=(), user_groups=())
+    if "verb" in lost:
+        rule = replace(rule, verbs=())
+    if "requestURI" in lost:
+        rule = replace(rule, namespaces=(), resources=(), non_resource_urls=())
+    return rule
 
 
 def original_user(event: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:

@@ -36,7 +36,7 @@ class StageJoin:
         names = [name for name, value, other in zip(_NAMES, values, first, strict=True) if value != other]
         if not names:
             return []
-        return [Finding(STAGES_DISAGREE, names[0], f"{', '.join(names)} differ from an earlier stage of the request")]
+        return [Finding(STAGES_DISAGREE, names[0], f"not as in an earlier stage of the request: {', '.join(names)}")]
 
 
 def _constants(event: Mapping[str, Any]) -> Iterator[str | tuple[str, ...]]:

@@ -151,6 +151,7 @@ def test_standard_input_and_event_lists(
         pytest.param(["--policy", "nowhere.yaml", "LOG"], 2, "nowhere.yaml", id="missing-policy"),
         pytest.param(["--policy", "LOG", "LOG"], 2, "refuses", id="log-as-policy"),
         pytest.param(["--policy", "-", "-"], 2, "standard input", id="standard-input-twice"),
+        pytest.param(["--policy", "no\x1bwhere.yaml", "LOG"], 2, "no\\x1bwhere.yaml", id="hostile-file-name"),
     ],
 )
 def test_unusable_input_is_one_clear_line(
@@ -190,6 +191,29 @@ def test_hostile_strings_are_escaped_and_tokens_hidden(
         shown = capsys.readouterr().out
         assert not set("\x1b\x07\u202e\u2066") & set(shown)
         assert token not in shown and "[token]" in shown
+
+
+def test_audit_id_is_cut_and_its_tokens_are_hidden(
+    tmp_path: Path, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A client chooses its Audit-ID: it may be megabytes, or a credential."""
+    ids = ("a" * 100_000, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "Bearer abcdef0123456789")
+    log = written(tmp_path / "audit.log", log_of(*(pod_event(level="Request", auditID=audit_id) for audit_id in ids)))
+
+    _, report = verify_json(capsys, "--policy", policy, log)
+
+    assert ["a" * 256, "[token]", "[token]"] == [example["auditID"] for example in report["examples"]]
+
+
+@pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
+def test_output_that_can_not_be_written_is_an_error(tmp_path: Path, policy: str, redirect: str) -> None:
+    """A full disk or a closed output is exit code 2, never that of a finding, and no traceback."""
+    log = written(tmp_path / "audit.log", GOOD)
+    command = f'exec "$0" -m kaudit_core.cli.main verify --policy "$1" "$2" {redirect}'
+    done = subprocess.run(["sh", "-c", command, sys.executable, policy, log], stderr=subprocess.PIPE, timeout=60)
+
+    assert 2 == done.returncode
+    assert b"Traceback" not in done.stderr
 
 
 def test_examples_are_capped_and_totals_exact(tmp_path: Path, policy: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,15 @@ METADATA = HEADER + "rules: [{level: Metadata}]\n"
 EVERYTHING = HEADER + "rules: [{level: RequestResponse}]\n"
 NO_MANAGED_FIELDS = HEADER + "omitManagedFields: true\nrules: [{level: RequestResponse}]\n"
 ROOT = HEADER + "rules: [{level: None, nonResourceURLs: [/]}, {level: Metadata}]\n"
+PODS = HEADER + (
+    "rules: [{level: Request, resources: [{group: '', resources: [pods]}]}, {level: Metadata, users: [alice]}]\n"
+)
 BY_USER = HEADER + "rules: [{level: Request, users: [alice]}, {level: Metadata}]\n"
+
+SECRETS = HEADER + (
+    "rules: [{level: Metadata, resources: [{group: '', resources: [secrets]}]}, {level: RequestResponse}]\n"
+)
+SECRET = {"resource": "secrets", "namespace": "n", "name": "s", "apiVersion": "v1"}
 
 MANAGED = {"metadata": {"managedFields": [{"manager": "kubectl"}]}}
 
@@ -86,6 +94,12 @@ CASES = [
         body("responseObject", {"kind": "Table", "rows": [{"object": MANAGED}]}),
         {"unexpected-managed-fields"},
         id="managed-of-a-table-row",
+    ),
+    pytest.param(
+        NO_MANAGED_FIELDS,
+        body("responseObject", {"rows": [{"object": MANAGED}]}),
+        {"unexpected-managed-fields"},
+        id="managed-of-a-row-of-unknown-kind",
     ),
     pytest.param(
         NO_MANAGED_FIELDS,
@@ -162,6 +176,24 @@ CASES = [
         METADATA, path_event("x@y", requestObject={}), {"unexpected-body", "undecidable"}, id="opaque-uri-with-body"
     ),
     pytest.param(METADATA, path_event("x:/y"), {"undecidable"}, id="opaque-uri-that-parses"),
+    pytest.param(
+        SECRETS,
+        path_event("http://h/api/v1/namespaces/n/secrets/s", level="RequestResponse"),
+        {"undecidable"},
+        id="opaque-uri-of-any-look",
+    ),
+    pytest.param(
+        SECRETS,
+        pod_event(requestURI="x", objectRef=SECRET, level="RequestResponse"),
+        {"level-above", "undecidable"},
+        id="unparsable-uri-where-objectRef-still-tells",
+    ),
+    pytest.param(
+        SECRETS,
+        pod_event(requestURI="x:/api/v1/pods", objectRef=SECRET, level="RequestResponse", responseObject={}),
+        {"level-above", "unexpected-body", "undecidable"},
+        id="opaque-uri-where-objectRef-still-tells",
+    ),
     pytest.param(METADATA, path_event("/x", verb="foo bar"), {"undecidable"}, id="http2-method-that-is-no-token"),
     pytest.param(METADATA, path_event("/x", verb="GET"), {"inconsistent"}, id="upper-case-verb"),
     pytest.param(METADATA, path_event("/x", verb=""), {"inconsistent"}, id="non-resource-without-verb"),
@@ -202,6 +234,10 @@ def test_benign_reasons_only_fail_when_strict(engine: EngineUnderTest, event: Ev
     [
         pytest.param(METADATA, b"alice", b"al\xffce", {"undecidable"}, id="user-lost"),
         pytest.param(BY_USER, b"alice", b"al\xffce", {"undecidable"}, id="user-lost-where-rules-name-users"),
+        pytest.param(
+            METADATA, b'"Metadata"', b'"Request","userAgent":"\xff"', {"undecidable", "level-above"}, id="user-agent"
+        ),
+        pytest.param(PODS, b"alice", b"al\xffce", {"undecidable", "level-below"}, id="user-lost-where-only-pods-count"),
         pytest.param(METADATA, b"id-1", b"id-\xff", {"undecidable"}, id="elsewhere"),
         pytest.param(EVERYTHING, b"id-1", b"id-\xff", {"undecidable", "level-below"}, id="elsewhere-still-judged"),
     ],
