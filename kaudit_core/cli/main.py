@@ -6,13 +6,25 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from kaudit_core.cli import policy, verify, version
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are safe to show: arguments may hold other people's words."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and exit with code 2."""
+        from kaudit_core.report.escaping import visible
+
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {visible(message, 1000)}\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="kaudit",
         description="Proves what a Kubernetes audit policy does, and that an audit log is what its policy promises.",
         epilog=(

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Add `policy` and what is under it."""
-    group = commands.add_parser("policy", help="lint, evaluate and explain audit policies")
+    group = commands.add_parser(
+        "policy",
+        help="lint, evaluate and explain audit policies",
+        description="Say what an audit policy means to the API server.",
+        epilog="examples:\n  kaudit policy lint policy.yaml\n  kaudit policy explain --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     actions = group.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
     _add_lint(actions)
     _add_evaluate(actions)
@@ -104,8 +110,8 @@ def lint(arguments: argparse.Namespace) -> int:
         else:
             for line in _lint_text(reading, str(arguments.kubernetes_version)):
                 print(line)
-    if arguments.format == "json":
-        print(json.dumps(reports[0] if len(arguments.policies) == 1 and reports else reports, indent=2))
+    if arguments.format == "json" and reports:
+        print(json.dumps(reports if len(arguments.policies) > 1 else reports[0], indent=2))
     return code
 
 
@@ -130,15 +136,18 @@ def _lint_json(reading: PolicyReading) -> dict[str, Any]:
 
 
 def _lint_text(reading: PolicyReading, version: str) -> Iterator[str]:
+    from kaudit_core.report.escaping import visible
+
+    source = visible(reading.source, 400)
     for finding in reading.findings:
-        yield finding_line(reading.source, finding)
+        yield finding_line(source, finding)
     if reading.policy is None:
-        yield f"{reading.source}: refused: an API server {version} does not start with it"
+        yield f"{source}: refused: an API server {version} does not start with it"
     elif not reading.strict:
-        yield f"{reading.source}: an API server {version} loads it, but not as it is written"
+        yield f"{source}: an API server {version} loads it, but not as it is written"
     else:
         count = len(reading.policy.rules)
-        yield f"{reading.source}: good, {count} rule{'s' if count != 1 else ''}"
+        yield f"{source}: good, {count} rule{'s' if count != 1 else ''}"
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -146,6 +155,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from kaudit_core.policy.evaluator import Evaluator
     from kaudit_core.policy.requests import RequestError
 
+    if arguments.policy == arguments.requests == "-":
+        complain("--policy and REQUESTS can't both be standard input: name a file for one of them")
+        return 2
     reading = load_policy(arguments.policy, arguments.kubernetes_version)
     data = read_bytes(arguments.requests) if reading else None
     if reading is None or reading.policy is None or data is None:

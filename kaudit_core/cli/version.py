@@ -14,7 +14,7 @@ def add_commands(commands: Any) -> None:
         "version",
         help="what this installation is and supports",
         description="Print kaudit's version, its engines and the Kubernetes versions it knows.",
-        epilog="example:\n  kaudit version",
+        epilog="examples:\n  kaudit version",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
