@@ -153,7 +153,7 @@ def _lint_text(reading: PolicyReading, version: str) -> Iterator[str]:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Answer each line; a line that is no request is answered with its error, said, and exits 2 at the end."""
     from kaudit_core.policy.evaluator import Evaluator
-    from kaudit_core.policy.requests import RequestError
+    from kaudit_core.policy.requests import RequestError, unknown_keys
 
     if arguments.policy == arguments.requests == "-":
         complain("--policy and REQUESTS can't both be standard input: name a file for one of them")
@@ -163,12 +163,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if reading is None or reading.policy is None or data is None:
         return 2
     evaluator = Evaluator(reading.policy)
-    bad = 0
+    bad, ignored = 0, set[str]()
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            answer = _answer(evaluator, line)
+            request = _request(line)
+            answer = _answer(evaluator, request)
+            for key in sorted(unknown_keys(request) - ignored):
+                complain(f"{arguments.requests}:{number}: unknown key {key!r} is ignored here and from here on")
+                ignored.add(key)
         except RequestError as error:
             bad += 1
             answer = {"error": f"line {number}: {error}"}
@@ -177,26 +181,35 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 2 if bad else 0
 
 
-def _answer(evaluator: Evaluator, line: bytes) -> dict[str, Any]:
-    from kaudit_core.events.attributes import request_attributes
-    from kaudit_core.events.json_text import JsonError, parse
-    from kaudit_core.events.uri import UnparsableURI
-    from kaudit_core.policy.requests import (
-        RequestError,
-        attributes_json,
-        attributes_of,
-        config_json,
-        text,
-        user_and_groups,
-    )
+def _request(line: bytes) -> dict[str, Any]:
+    from kaudit_core.events.json_text import JsonError, find_duplicate, parse
+    from kaudit_core.policy.requests import RequestError
 
     try:
-        request, _ = parse(line)
+        request, facts = parse(line)
     except JsonError as error:
         raise RequestError(f"not JSON: {error}; write one object a line") from error
     if not isinstance(request, dict):
         raise RequestError("not an object; write one object a line")
-    if "requestURI" not in request and "method" not in request:
+    duplicate = find_duplicate(request, facts)
+    if duplicate:
+        raise RequestError(f"{duplicate} is given twice: keep one")
+    return request
+
+
+def _answer(evaluator: Evaluator, request: dict[str, Any]) -> dict[str, Any]:
+    from kaudit_core.events.attributes import request_attributes
+    from kaudit_core.events.uri import UnparsableURI
+    from kaudit_core.policy.requests import (
+        attributes_json,
+        attributes_of,
+        config_json,
+        is_http,
+        text,
+        user_and_groups,
+    )
+
+    if not is_http(request):
         return config_json(evaluator.evaluate(attributes_of(request)))
     try:
         judged = request_attributes(text(request, "method"), text(request, "requestURI"), *user_and_groups(request))

@@ -25,6 +25,16 @@ class RequestError(ValueError):
     """An object is no request: what is wrong with it and what to write."""
 
 
+def is_http(request: Mapping[str, Any]) -> bool:
+    """Whether it is a method and a URI, from which attributes are made, rather than attributes."""
+    return "method" in request or "requestURI" in request
+
+
+def unknown_keys(request: Mapping[str, Any]) -> set[str]:
+    """Return the keys that say nothing to this kind of request: perhaps misspelt."""
+    return request.keys() - (REQUEST_KEYS if is_http(request) else ATTRIBUTE_KEYS)
+
+
 def user_and_groups(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
     """Return who asks; no "user", or null, is a request without any user."""
     user, groups = request.get("user"), request.get("groups")

@@ -636,3 +636,20 @@ def test_streams_that_are_not_there_leave_no_traceback(file: File, redirect: str
 
     assert code == ran.returncode
     assert b"Traceback" not in ran.stderr
+
+
+def test_evaluate_says_which_keys_it_does_not_know(run: Run, file: File) -> None:
+    """A misspelt key must not give a confident answer in silence; each is named once."""
+    asked = lines({"usr": "bob", "verb": "get"}, {"usr": "eve"}, {"method": "GET", "requestURI": "/", "verb": "list"})
+    result = run("policy", "evaluate", "--policy", file(GOOD), "-", stdin=asked)
+
+    assert 0 == result.code
+    assert [1, 1] == [result.err.count("'usr'"), result.err.count("'verb'")]
+
+
+def test_evaluate_refuses_a_key_given_twice(run: Run, file: File) -> None:
+    """Readers of JSON differ on which one counts."""
+    result = run("policy", "evaluate", "--policy", file(GOOD), "-", stdin=b'{"verb":"get","verb":"list"}\n')
+
+    assert 2 == result.code
+    assert "verb" in result.err
