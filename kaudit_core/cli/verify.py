@@ -61,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify and report."""
     from kaudit_core.cli.progress import Progress
     from kaudit_core.events.records import MAX_LINE
-    from kaudit_core.events.segments import SegmentError, find_segments
+    from kaudit_core.events.segments import find_segments
     from kaudit_core.matcher.engine import EngineError, Options, select
-    from kaudit_core.verification.summary import PolicyIdentity
+    from kaudit_core.verification.summary import PolicyIdentity, SegmentSummary
 
     if arguments.policy == "-" and "-" in arguments.logs:
         complain("--policy and LOG can't both be standard input: name a file for one of them")
@@ -76,14 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
     except EngineError as error:
         complain(str(error))
         return 2
-    try:
-        segments = find_segments(arguments.logs)
-    except SegmentError as error:
-        complain(str(error))
-        return 3
+    segments, errors, ignored = find_segments(arguments.logs)
+    for path in ignored:
+        complain(f"{path}: not read: no name of a log's segment, or a copy of one that is read")
     with Progress(segments) as progress:
         options = Options(arguments.examples, arguments.max_line_bytes or MAX_LINE, arguments.join, progress.advance)
         summary = engine.verify(reading.policy, segments, options)
+    for path, reason in errors:
+        summary.add_segment(SegmentSummary(path, error=reason))
     summary.policies = (PolicyIdentity(reading.sha256, reading.source),)
     for segment in summary.unreadable:
         complain(segment.error)

@@ -6,15 +6,15 @@ Unknown fields are let through: a later server may write them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kaudit_core.events.json_text import shown
 from kaudit_core.policy.types import LEVELS, STAGES
 
 API_VERSIONS: Final = ("audit.k8s.io/v1", "audit.k8s.io/v1beta1")
-BODIES: Final = frozenset({"requestObject", "responseObject"})
-"""Members that hold whatever a client or the server sent: any JSON value, a raw patch may even repeat keys."""
+BODIES: Final = ("requestObject", "responseObject")
+"""Members that hold whatever a client or the server sent: any JSON value, with raw parts that may even repeat keys."""
 
 _STRINGS: Final = ("auditID", "verb", "userAgent", "requestReceivedTimestamp", "stageTimestamp")
 _USER_STRINGS: Final = ("username", "uid")
@@ -36,6 +36,36 @@ def list_problem(value: Mapping[str, Any]) -> str | None:
     if found is None and not isinstance(value.get("items"), list | None):
         found = _wrong("items", value["items"], "a list")
     return found and f"not an EventList: {found}"
+
+
+def judged_objects(event: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects in an event's bodies where managedFields are looked for, with their paths.
+
+    The server wrote their keys itself, each once. Not so in a patch, which is logged as it was sent, and in the
+    raw fields further down.
+    """
+    for name in BODIES:
+        body = event.get(name)
+        if not isinstance(body, dict) or (name == "requestObject" and event.get("verb") == "patch"):
+            continue
+        yield from _with_metadata(name, body)
+        for index, item in _objects(body, "items"):
+            yield from _with_metadata(f"{name}.items[{index}]", item)
+        for index, row in _objects(body, "rows"):
+            yield f"{name}.rows[{index}]", row
+            yield from _with_metadata(f"{name}.rows[{index}].object", row.get("object"))
+
+
+def _with_metadata(path: str, value: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(value, dict):
+        yield path, value
+        if isinstance(metadata := value.get("metadata"), dict):
+            yield f"{path}.metadata", metadata
+
+
+def _objects(body: Mapping[str, Any], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    members = body.get(name)
+    return ((at, one) for at, one in enumerate(members if isinstance(members, list) else ()) if isinstance(one, dict))
 
 
 def event_problem(event: Mapping[str, Any]) -> str | None:

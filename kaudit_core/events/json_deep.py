@@ -29,7 +29,8 @@ _WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": N
 class JsonError(ValueError):
     """The text is not JSON: what is wrong, where, and a short code for counting.
 
-    code is "not-json", "torn" (an object that ends too early), "byte-order-mark" or "too-deep".
+    code is "not-json", "torn" (an object that ends too early), "extra-data" (behind a whole value),
+    "byte-order-mark" or "too-deep".
     """
 
     def __init__(self, reason: str, offset: int, code: str = "not-json") -> None:

@@ -14,7 +14,17 @@ from typing import Any, Final, NoReturn
 
 from kaudit_core.events.json_deep import MAX_DEPTH, JsonError, MakeObject, decode_deep, skip_space
 
-__all__ = ["MAX_DEPTH", "Facts", "JsonError", "element_spans", "find_duplicate", "is_utf8", "parse", "shown"]
+__all__ = [
+    "MAX_DEPTH",
+    "Facts",
+    "JsonError",
+    "element_spans",
+    "find_duplicate",
+    "is_utf8",
+    "parse",
+    "repeated_key",
+    "shown",
+]
 
 _SPACE: Final = " \t\n\r"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -81,14 +91,18 @@ def find_duplicate(value: dict[str, Any], facts: Facts, opaque: Collection[str] 
     waiting: list[tuple[str, dict[str, Any] | list[Any]]] = [("", value)]
     while waiting:
         top, node = waiting.pop()
-        if id(node) in facts.doubled:
-            key = shown(facts.doubled[id(node)][1])
+        if key := repeated_key(node, facts):
             return f"{key} in {top}" if top else key
         members = node.items() if isinstance(node, dict) else enumerate(node)
         for name, member in members:
             if isinstance(member, (dict, list)) and not (node is value and name in opaque):
                 waiting.append((top or shown(name), member))
     return None
+
+
+def repeated_key(value: object, facts: Facts) -> str | None:
+    """The first key that an object itself repeats, as shown; None when it repeats none."""
+    return shown(facts.doubled[id(value)][1]) if id(value) in facts.doubled else None
 
 
 def element_spans(data: bytes, member: str) -> list[tuple[int, int]]:
@@ -189,7 +203,9 @@ def _json_error(error: json.JSONDecodeError | JsonError, data: bytes, text: str)
     reason = error.reason if isinstance(error, JsonError) else error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
     whole, rest = text.strip(_SPACE), text[position:].strip(_SPACE)
     ended = not rest or not whole.endswith("}") or _UNCLOSED_STRING.fullmatch(rest) is not None
-    if code == "not-json" and whole.startswith("{") and ended:
+    if reason == "extra data":
+        code = "extra-data"
+    elif code == "not-json" and whole.startswith("{") and ended:
         code = "torn"
     return JsonError(reason, _byte_offset(data, text, position), code)
 

@@ -1,34 +1,36 @@
 """Records of a log segment: each line, or each item of an EventList, as an event or with the reason why it is none.
 
 Lines end at a newline and nowhere else. Whatever stands between two newlines can't hurt its neighbours.
-Memory is bounded by the longest line allowed; an EventList that is spread over lines is held as a whole, up to
-the same bound.
+Memory is bounded by the longest line allowed; EventLists that are spread over lines, with which a segment may
+begin, are held one at a time, up to the same bound.
 """
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Literal, Protocol
 
-from kaudit_core.events.event_shape import BODIES, event_problem, list_problem, looks_like_list
-from kaudit_core.events.json_text import Facts, JsonError, element_spans, find_duplicate, is_utf8, parse, shown
+from kaudit_core.events.diagnosis import diagnosis
+from kaudit_core.events.event_shape import BODIES, event_problem, judged_objects, list_problem, looks_like_list
+from kaudit_core.events.json_text import (
+    Facts,
+    JsonError,
+    element_spans,
+    find_duplicate,
+    is_utf8,
+    parse,
+    repeated_key,
+    shown,
+)
 
 MAX_LINE: Final = 64 * 1024 * 1024
 """Bytes of the longest line that is read, its newline not counted."""
 
 _CHUNK: Final = 256 * 1024
 _WHITE_SPACE: Final = b" \t\r\n"
-_HEAD: Final = 64
-_OPENING: Final = re.compile(rb"[ \t]*\{[ \t\r]*\n")
 _UNFINISHED: Final = (None, "not-json", "torn", "not-an-object", "not-an-event", "duplicate-key")
-_GLUED: Final = re.compile(
-    rb'\{"(?:kind": ?"Event", ?"apiVersion": ?"audit\.k8s\.io/|level": ?"[A-Za-z]+", ?"auditID": ?")'
-)
-_LEGACY: Final = re.compile(rb"\d{4}-\d\d-\d\dT[0-9:.]+\S* AUDIT: id=\"")
 
 
 class Readable(Protocol):
@@ -78,7 +80,7 @@ class _Place:
         return Record(self.line, self.offset, self.size, None, problem, code, invalid_utf8, in_list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Line:
     """Bytes up to a newline, the end or a failed read. data: without the newline; None when longer than allowed."""
 
@@ -94,15 +96,25 @@ def read_records(stream: Readable, *, newest: bool, max_line: int = MAX_LINE) ->
 
     When reading fails, everything read before is delivered, the last line as torn, and then the OSError is raised.
     """
-    document, chunks = _document(_chunks(stream), max_line)
-    yield from document
-    for line in _lines(chunks, max_line):
+    lines, leading = _lines(_chunks(stream), max_line), True  # leading: EventLists and nothing else until here
+    line = next(lines, None)
+    while line is not None:
         if isinstance(line, OSError):
             raise line
-        if line.data is not None and not line.data.strip(_WHITE_SPACE):
-            continue
-        records = _line_records(line, max_line)
-        yield from records if line.ending == "newline" else _last_line(line, records, newest)
+        if not _blank(line):
+            records = _line_records(line, max_line)
+            if leading and records and _goes_on(line, records[0]):
+                text, behind = _gathered(line, lines, max_line)
+                records, end = _list_over_lines(text, line)
+                yield from records
+                if leading := end > 0 and not text[end:].strip(_WHITE_SPACE):
+                    line = behind
+                    continue
+                lines = _again(text, end, line, behind, lines, max_line)
+            else:
+                yield from records if line.ending == "newline" else _last_line(line, records, newest)
+                leading = leading and (not records or records[0].in_list)
+        line = next(lines, None)
 
 
 def _chunks(stream: Readable) -> Iterator[bytes | OSError]:
@@ -114,10 +126,12 @@ def _chunks(stream: Readable) -> Iterator[bytes | OSError]:
         yield error
 
 
-def _lines(chunks: Iterable[bytes | OSError], max_line: int) -> Iterator[_Line | OSError]:
+def _lines(
+    chunks: Iterable[bytes | OSError], max_line: int, number: int = 1, offset: int = 0
+) -> Iterator[_Line | OSError]:
     """The lines; a failed read comes last, after the line it cut off."""
     parts: list[bytes] = []
-    number, offset, held = 1, 0, 0
+    held = 0
     failure: OSError | None = None
     for chunk in chunks:
         if isinstance(chunk, OSError):
@@ -142,30 +156,68 @@ def _lines(chunks: Iterable[bytes | OSError], max_line: int) -> Iterator[_Line |
         yield failure
 
 
-def _document(chunks: Iterator[bytes | OSError], max_line: int) -> tuple[list[Record], Iterable[bytes | OSError]]:
-    """The records of an EventList that is spread over lines, if the segment is one, and the pieces still to be read."""
-    head = b""
-    failed: list[bytes | OSError] = []
-    buffer = io.BytesIO()
-    for chunk in chunks:
-        if isinstance(chunk, OSError):
-            failed.append(chunk)
-            break
-        buffer.write(chunk)
-        head = (head + chunk)[:_HEAD] if len(head) < _HEAD else head
-        opened = _OPENING.match(head)
-        if buffer.tell() > (max_line if opened else _HEAD) or (b"\n" in head and not opened):
-            break
-    if _OPENING.match(head) and buffer.tell() <= max_line:
+def _blank(line: _Line) -> bool:
+    return line.data is not None and not line.data.strip(_WHITE_SPACE)
+
+
+def _goes_on(line: _Line, record: Record) -> bool:
+    """Whether a line may be the beginning of a JSON object that goes on behind it."""
+    return record.code in ("torn", "glued") and line.data is not None and line.data.lstrip(_WHITE_SPACE)[:1] == b"{"
+
+
+def _gathered(first: _Line, lines: Iterator[_Line | OSError], max_line: int) -> tuple[bytes, _Line | OSError | None]:
+    """The lines from first on as one text, as long as it may be one JSON value, and what comes behind it.
+
+    No token reaches over a newline, so between two lines stands a comma, a colon, a bracket or a brace: of two
+    events in a row, and of a list and what follows it, the second is always left. The text ends within max_line.
+    """
+    text = bytearray()
+    line: _Line | OSError | None = first
+    inside = True  # the text ends where more must follow
+    while isinstance(line, _Line) and line.data is not None and len(text) + line.size <= max_line:
+        if bare := line.data.strip(_WHITE_SPACE):
+            if not inside and bare[0] not in b",:]}":
+                break
+            inside = bare[-1] in b"{[,:"
+        text += line.data
+        if line.ending == "newline":
+            text += b"\n"
+        line = next(lines, None)
+    return bytes(text), line
+
+
+def _list_over_lines(text: bytes, first: _Line) -> tuple[list[Record], int]:
+    """The records of the EventList that text begins with, and where it ends: 0 when text begins with something else."""
+    end = len(text)
+    try:
         try:
-            value, facts = parse(buffer.getvalue())
-        except JsonError:
-            pass
-        else:
-            if isinstance(value, dict) and looks_like_list(value):
-                return _list_records(buffer.getvalue(), _Place(1, 0, buffer.tell()), value, facts), failed
-    buffer.seek(0)
-    return [], chain(iter(lambda: buffer.read(_CHUNK), b""), failed, chunks)
+            value, facts = parse(text)
+        except JsonError as error:
+            if error.code != "extra-data":
+                return [], 0
+            end = error.offset
+            value, facts = parse(text[:end])
+    except JsonError:
+        return [], 0
+    if not isinstance(value, dict) or not looks_like_list(value):
+        return [], 0
+    return _list_records(text[:end], _Place(first.number, first.offset, end), value, facts), end
+
+
+def _again(
+    text: bytes,
+    begin: int,
+    first: _Line,
+    behind: _Line | OSError | None,
+    lines: Iterator[_Line | OSError],
+    max_line: int,
+) -> Iterator[_Line | OSError]:
+    """The lines of a text that was gathered from first on, but for its beginning, and all lines behind it."""
+    pieces: Iterable[bytes | OSError] = (text[at : at + _CHUNK] for at in range(begin, len(text), _CHUNK))
+    if isinstance(behind, OSError):
+        pieces, behind = chain(pieces, (behind,)), None  # the line that it cut off must know
+    number = first.number + text.count(b"\n", 0, begin)
+    return chain(_lines(pieces, max_line, number, first.offset + begin), () if behind is None else (behind,), lines)
 
 
 def _line_records(line: _Line, max_line: int) -> list[Record]:
@@ -175,7 +227,7 @@ def _line_records(line: _Line, max_line: int) -> list[Record]:
     try:
         value, facts = parse(line.data)
     except JsonError as error:
-        return [place.malformed(*_diagnosis(line.data, error), invalid_utf8=not is_utf8(line.data))]
+        return [place.malformed(*diagnosis(line.data, error), invalid_utf8=not is_utf8(line.data))]
     if isinstance(value, dict) and looks_like_list(value):
         return _list_records(line.data, place, value, facts)
     return [_value_record(place, value, facts, facts.invalid_utf8)]
@@ -215,26 +267,20 @@ def _list_records(data: bytes, place: _Place, value: dict[str, Any], facts: Fact
 def _value_record(place: _Place, value: Any, facts: Facts, invalid_utf8: bool, in_list: bool = False) -> Record:
     if not isinstance(value, dict):
         return place.malformed(f"not an object: {shown(value)}", "not-an-object", invalid_utf8, in_list)
-    if duplicate := find_duplicate(value, facts, BODIES):
+    if duplicate := _duplicate(value, facts):
         return place.malformed(f"duplicate key {duplicate}", "duplicate-key", invalid_utf8, in_list)
     if problem := event_problem(value):
         return place.malformed(problem, "not-an-event", invalid_utf8, in_list)
     return Record(place.line, place.offset, place.size, value, None, None, invalid_utf8, in_list)
 
 
-def _diagnosis(data: bytes, error: JsonError) -> tuple[str, str]:
-    """Why a line is not JSON, in words and as a code: the likeliest cause in the life of a log file."""
-    if (nul := data.find(b"\0")) >= 0:
-        return f"NUL bytes, the first at byte {nul}", "nul-bytes"
-    if _LEGACY.match(data):
-        return "legacy format: set --audit-log-format=json", "legacy-format"
-    begin = len(data) - len(data.lstrip(_WHITE_SPACE))
-    if error.code != "byte-order-mark" and (glued := _GLUED.search(data, begin + 1)):
-        what = "two events on one line" if error.reason == "extra data" else "a line glued to a torn one"
-        return f"{what}: another event begins at byte {glued.start()}", "glued"
-    if error.code == "torn":
-        return "torn: ends before its closing brace", "torn"
-    return f"not JSON: {error}", error.code
+def _duplicate(event: dict[str, Any], facts: Facts) -> str | None:
+    """A key repeated where the server never repeats one, in words."""
+    if not facts.doubled:
+        return None
+    in_bodies = ((path, repeated_key(value, facts)) for path, value in judged_objects(event))
+    found = find_duplicate(event, facts, BODIES)
+    return found or next((f"{key} in {path}" for path, key in in_bodies if key), None)
 
 
 def _size(count: int) -> str:

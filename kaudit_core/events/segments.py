@@ -1,8 +1,8 @@
 """Log segments: which files the arguments of a command mean, in which order, and how to read one.
 
 Mirrors the names that the API server's log backend gives (gopkg.in/natefinch/lumberjack.v2): the current file
-is `<stem>.log`, a backup `<stem>-2006-01-02T15-04-05.000.log`, with `.gz` when compressed. The files of one
-stem are a series.
+is `<stem>.log`, a backup `<stem>-2006-01-02T15-04-05.000.log`, with `.gz` when compressed; logrotate's
+`<stem>.log.1` are older than both. The files of one stem are a series.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 import sys
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
     import gzip
@@ -23,8 +24,15 @@ STANDARD_INPUT: Final = "-"
 
 _GZIP: Final = b"\x1f\x8b"
 _BUFFER: Final = 256 * 1024
-_PATTERN: Final = re.compile(r"[*?\[]")
-_BACKUP: Final = re.compile(r"(?P<stem>.+)-(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3})", re.DOTALL | re.ASCII)
+_PATTERN: Final = re.compile(r"[^\0]*[*?\[][^\0]*")
+_LOG: Final = re.compile(r"(?P<stem>.+)\.log(?:\.(?P<number>\d{1,3}))?(?P<packed>\.gz)?", re.DOTALL | re.ASCII)
+_BACKUP: Final = re.compile(
+    r"(?P<stem>.+)-(?P<time>\d{4}-?\d\d-?\d\dT\d\d-?\d\d-?\d\d(?:\.\d{3})?)", re.DOTALL | re.ASCII
+)
+_LIKE_LOG: Final = re.compile(
+    r"\.log(?:[-._~].*)?\Z|\.(?:json|jsonl|ndjson)(?:\.\w+)?\Z|-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 class SegmentError(OSError):
@@ -44,35 +52,39 @@ class Segment:
     newest: bool
 
 
-def find_segments(arguments: Sequence[str]) -> list[Segment]:
-    """The segments that files, patterns, directories and "-" mean, each file once; raises SegmentError.
+class Found(NamedTuple):
+    """What arguments mean.
+
+    errors: what can't be read, as a path and a sentence that begins with it. ignored: files of a directory that
+    look like logs and are not read, for a warning.
+    """
+
+    segments: list[Segment]
+    errors: list[tuple[str, str]]
+    ignored: list[str]
+
+
+def find_segments(arguments: Sequence[str]) -> Found:
+    """The segments that files, patterns, directories and "-" mean, each file once; never raises.
 
     Explicit files keep their order. The newest segments are the last of each series in a directory argument and,
     of any other directory that files were named from, the last file named.
     """
-    shown: dict[str, str] = {}  # real path -> path as shown, in reading order
-    last_named: dict[str, str] = {}  # real directory -> real path of the last file named from it
-    listed: dict[str, set[str]] = {}  # real directory -> real paths of the newest file of each series
-    for path in (path for argument in arguments for path in _expanded(argument)):
-        if path == STANDARD_INPUT:
-            shown[path] = last_named[path] = path
-        elif os.path.isdir(path):
-            series = _directory_series(path)
-            listed[os.path.realpath(path)] = {os.path.realpath(files[-1]) for files in series}
-            for file in (file for files in series for file in files):
-                shown.setdefault(os.path.realpath(file), _checked(file))
-        elif (real := os.path.realpath(path)) not in shown:
-            shown[real] = _checked(path)
-            last_named[os.path.realpath(os.path.dirname(path))] = real
-    newest = {real for directory, real in last_named.items() if directory not in listed}.union(*listed.values())
-    return [Segment(path, path.endswith(".gz"), real in newest) for real, path in shown.items()]
+    search = _Search()
+    for argument in arguments:
+        for path in search.expanded(argument):
+            search.add(path)
+    return search.found()
 
 
 def open_segment(segment: Segment) -> SegmentStream:
     """The segment's bytes, uncompressed, for use in a with statement; raises SegmentError."""
     try:
         if segment.path == STANDARD_INPUT:
-            return SegmentStream(sys.stdin.buffer, segment.path, keep_open=True)
+            given = getattr(sys.stdin, "buffer", None)
+            if given is None or given.closed:
+                raise SegmentError(f"{segment.path}: standard input is closed; redirect a log into it, or name a file")
+            return SegmentStream(given, segment.path, keep_open=True)
         return SegmentStream(open(segment.path, "rb", buffering=_BUFFER), segment.path)
     except OSError as error:
         raise _unreadable(segment.path, error) from error
@@ -117,53 +129,117 @@ class SegmentStream(io.RawIOBase):
         super().close()
 
 
-def _expanded(argument: str) -> Iterable[str]:
-    """The names an argument means: itself, or what a pattern matches, in the order of rotation."""
-    if argument == STANDARD_INPUT or os.path.lexists(argument) or not _PATTERN.search(argument):
-        return (argument,)
-    from glob import glob
+class _Search:
+    """Collects what arguments mean, in reading order."""
 
-    matches = glob(argument, recursive=True)
-    if not matches:
-        raise SegmentError(f"{argument}: no file matches this pattern; check the path and quote the pattern")
-    return sorted(matches, key=lambda path: (os.path.dirname(path), _rotation_order(os.path.basename(path))))
+    def __init__(self) -> None:
+        self.shown: dict[str, str] = {}  # real path -> path as shown
+        self.last_named: dict[str, str] = {}  # real directory -> real path of the last file named from it
+        self.listed: dict[str, set[str]] = {}  # real directory -> real paths of the newest file of each series
+        self.visited: set[str] = set()  # real directories
+        self.errors: dict[str, str] = {}  # path as shown -> sentence
+        self.ignored: dict[str, str] = {}  # real path -> path as shown
+
+    def expanded(self, argument: str) -> Iterable[str]:
+        """The names an argument means: itself, or what a pattern matches, in the order of rotation."""
+        if argument == STANDARD_INPUT or os.path.lexists(argument) or not _PATTERN.fullmatch(argument):
+            return (argument,)
+        from glob import glob
+
+        matches = glob(argument, recursive=True)
+        if not matches:
+            self.errors[argument] = f"{argument}: no file matches this pattern; check the path and quote the pattern"
+        return sorted(matches, key=lambda path: (os.path.dirname(path), _rotation_order(os.path.basename(path))))
+
+    def add(self, path: str) -> None:
+        if path == STANDARD_INPUT:
+            self.shown[path] = self.last_named[path] = path
+            return
+        try:
+            mode = os.stat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            self.errors[path] = f"{path}: no such file; check the path"
+        except OSError as error:
+            self.errors[path] = str(_unreadable(path, error))
+        else:
+            if stat.S_ISDIR(mode):
+                self._add_directory(path)
+            elif (real := os.path.realpath(path)) not in self.shown:
+                self.shown[real] = path
+                self.last_named[os.path.realpath(os.path.dirname(path))] = real
+
+    def found(self) -> Found:
+        named = {real for directory, real in self.last_named.items() if directory not in self.listed}
+        newest = named.union(*self.listed.values())
+        segments = [Segment(path, path.endswith(".gz"), real in newest) for real, path in self.shown.items()]
+        ignored = [path for real, path in self.ignored.items() if real not in self.shown]
+        return Found(segments, list(self.errors.items()), ignored)
+
+    def _add_directory(self, directory: str) -> None:
+        if (place := os.path.realpath(directory)) in self.visited:
+            return
+        self.visited.add(place)
+        before = len(self.errors)
+        series: dict[str, list[str]] = {}  # stem -> real paths
+        names = self._logs(directory)
+        for name in sorted(names, key=_rotation_order):
+            path = os.path.join(directory, name)
+            real = os.path.realpath(path)
+            stem, age, *_ = _rotation_order(name)
+            if age != _CURRENT and name.endswith(".gz") and name[:-3] in names:
+                self.ignored[real] = path  # its compression was interrupted: the plain file is whole
+            else:
+                series.setdefault(stem, []).append(real)
+                self.shown.setdefault(real, path)
+        if series:
+            self.listed[place] = {files[-1] for files in series.values()}
+        elif len(self.errors) == before:
+            self.errors[directory] = (
+                f"{directory}: no *.log or *.log.gz in this directory; "
+                "name the files, or the directory of --audit-log-path"
+            )
+
+    def _logs(self, directory: str) -> set[str]:
+        """The names in a directory that are to be read; what looks alike is noted."""
+        try:
+            with os.scandir(directory) as listing:
+                entries = [entry for entry in listing if entry.name[0] != "." and _LIKE_LOG.search(entry.name)]
+        except OSError as error:
+            self.errors[directory] = str(_unreadable(directory, error))
+            return set()
+        names: set[str] = set()
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            path, wanted = os.path.join(directory, entry.name), _LOG.fullmatch(entry.name) is not None
+            try:
+                mode = entry.stat().st_mode
+            except OSError as error:
+                if wanted:
+                    missing = isinstance(error, FileNotFoundError) and entry.is_symlink()
+                    why = f"{path}: a link to a file that does not exist; check the link"
+                    self.errors[path] = why if missing else str(_unreadable(path, error))
+                continue
+            if wanted and stat.S_ISREG(mode):
+                names.add(entry.name)
+            elif not stat.S_ISDIR(mode):
+                self.ignored[os.path.realpath(path)] = path
+        return names
 
 
-def _directory_series(directory: str) -> list[list[str]]:
-    """The logs of a directory: one list for each series, none of them empty."""
-    try:
-        with os.scandir(directory) as entries:
-            names = {entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()}
-    except OSError as error:
-        raise _unreadable(directory, error) from error
-    series: dict[str, list[str]] = {}
-    for name in sorted(names, key=_rotation_order):
-        # A backup whose compression was interrupted exists twice; the server starts again from the plain file.
-        interrupted = name.endswith(".log.gz") and name[:-3] in names and _BACKUP.fullmatch(name[:-7])
-        if name.endswith((".log", ".log.gz")) and not interrupted:
-            series.setdefault(_rotation_order(name)[0], []).append(os.path.join(directory, name))
-    if not series:
-        raise SegmentError(
-            f"{directory}: no *.log or *.log.gz in this directory; name the files, or the directory of --audit-log-path"
-        )
-    return list(series.values())
+_NUMBERED, _BACKED_UP, _CURRENT = range(3)
 
 
-def _rotation_order(name: str) -> tuple[str, bool, str, bool]:
-    """A file name's place among its neighbours: series, backups before the current file, time, .gz before plain."""
-    plain = name.removesuffix(".gz")
-    stem = plain.removesuffix(".log")
-    backup = _BACKUP.fullmatch(stem) if stem != plain else None
-    return (backup["stem"], False, backup["time"], plain == name) if backup else (stem, True, "", plain == name)
-
-
-def _checked(path: str) -> str:
-    """The path, if it can be opened: better now than after an hour of reading others."""
-    if not os.path.exists(path):
-        raise SegmentError(f"{path}: no such file; check the path")
-    if not os.access(path, os.R_OK):
-        raise SegmentError(f"{path}: permission denied; run as a user who may read it")
-    return path
+def _rotation_order(name: str) -> tuple[str, int, int, str, bool, str]:
+    """A file name's place among its neighbours: series, kind, high number first, time, .gz before plain."""
+    parts = _LOG.fullmatch(name)
+    if not parts:
+        stem = name.removesuffix(".gz")
+        return stem, _CURRENT, 0, "", stem == name, name
+    stem, plain = parts["stem"], not parts["packed"]
+    if parts["number"]:
+        return stem, _NUMBERED, -int(parts["number"]), "", plain, name
+    if backup := _BACKUP.fullmatch(stem):
+        return backup["stem"], _BACKED_UP, 0, backup["time"].replace("-", ""), plain, name
+    return stem, _CURRENT, 0, "", plain, name
 
 
 def _unreadable(path: str, error: Exception) -> SegmentError:

@@ -147,7 +147,6 @@ def test_standard_input_and_event_lists(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        pytest.param(["--policy", "POLICY", "nowhere.log"], 3, "nowhere.log", id="missing-log"),
         pytest.param(["--policy", "nowhere.yaml", "LOG"], 2, "nowhere.yaml", id="missing-policy"),
         pytest.param(["--policy", "LOG", "LOG"], 2, "refuses", id="log-as-policy"),
         pytest.param(["--policy", "-", "-"], 2, "standard input", id="standard-input-twice"),
@@ -166,6 +165,32 @@ def test_unusable_input_is_one_clear_line(
     assert "" == captured.out
     assert words in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_missing_log_is_named_and_the_others_are_judged(
+    tmp_path: Path, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One argument that can't be read is exit code 3, in the report and on standard error; nothing else is lost."""
+    log = written(tmp_path / "audit.log", GOOD)
+
+    code = main(["verify", "--policy", policy, "--format", "json", "nowhere.log", log])
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+
+    assert (3, {"agrees": 1}) == (code, report["outcomes"])
+    assert {"nowhere.log"} == {segment["path"] for segment in report["segments"] if "error" in segment}
+    assert "nowhere.log" in captured.err
+
+
+def test_files_of_a_directory_that_are_not_read_are_named(
+    tmp_path: Path, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever looks like a log and is left out is said."""
+    written(tmp_path / "logs" / "audit.log", GOOD)
+    written(tmp_path / "logs" / "audit.log.bz2", b"BZh")
+
+    assert 0 == main(["verify", "--policy", policy, str(tmp_path / "logs")])
+    assert "audit.log.bz2: not read" in capsys.readouterr().err
 
 
 def test_engine_that_is_not_there_is_an_error(

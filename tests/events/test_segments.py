@@ -42,11 +42,11 @@ def fill(*names: str) -> None:
 
 
 def paths(*arguments: str) -> list[str]:
-    return [segment.path for segment in find_segments(arguments)]
+    return [segment.path for segment in find_segments(arguments).segments]
 
 
 def newest(*arguments: str) -> list[str]:
-    return [segment.path for segment in find_segments(arguments) if segment.newest]
+    return [segment.path for segment in find_segments(arguments).segments if segment.newest]
 
 
 def content(path: str) -> bytes:
@@ -91,9 +91,36 @@ def test_compressed_current_file_comes_before_the_current_file(directory: Path) 
 
 def test_interrupted_compression_is_read_once(directory: Path) -> None:
     """While a backup is being compressed both files exist; the plain one is complete."""
-    fill("logs/audit.log", f"logs/{BACKUPS[1]}", f"logs/{BACKUPS[1]}.gz")
+    fill("logs/audit.log", f"logs/{BACKUPS[1]}", f"logs/{BACKUPS[1]}.gz", "logs/audit.log.1", "logs/audit.log.1.gz")
 
-    assert [f"logs/{BACKUPS[1]}", "logs/audit.log"] == paths("logs")
+    assert ["logs/audit.log.1", f"logs/{BACKUPS[1]}", "logs/audit.log"] == paths("logs")
+    assert ["logs/audit.log.1.gz", f"logs/{BACKUPS[1]}.gz"] == find_segments(["logs"]).ignored
+
+
+def test_numbered_logs_are_older_than_backups(directory: Path) -> None:
+    """Logrotate counts upwards with age, by number and not by letter."""
+    names = ["audit.log.10.gz", "audit.log.9", "audit.log.1", BACKUPS[1], "audit.log", "b.log.2"]
+    fill(*(f"logs/{name}" for name in names))
+
+    assert [f"logs/{name}" for name in names] == paths("logs")
+    assert ["logs/audit.log", "logs/b.log.2"] == newest("logs")
+    assert [f"logs/{name}" for name in names] == paths("logs/*")
+
+
+def test_backups_with_other_times_are_in_time_order(directory: Path) -> None:
+    """Milliseconds and the marks between the digits may be missing."""
+    names = [
+        "audit-2026-01-01T00-00-00.log",
+        "audit-2026-01-01T00-00-00.500.log",
+        "audit-20260101T000001.log.gz",
+        "audit-2026-01-01T00-00-02.000.log",
+        "audit-20260101T000002.001.log",
+        "audit.log",
+    ]
+    fill(*(f"logs/{name}" for name in names))
+
+    assert [f"logs/{name}" for name in names] == paths("logs")
+    assert ["logs/audit.log"] == newest("logs")
 
 
 @pytest.mark.parametrize(
@@ -119,11 +146,9 @@ def test_odd_name_is_a_log_like_any_other(directory: Path, name: str) -> None:
 
 def test_directory_leaves_other_files_alone(directory: Path) -> None:
     """Only logs by name are read: no hidden files, no other endings, no directories."""
-    fill(
-        "logs/audit.log", "logs/.hidden.log", "logs/policy.yaml", "logs/audit.log.1", "logs/x.log/deep.log", "logs/a.gz"
-    )
+    fill("logs/audit.log", "logs/.hidden.log", "logs/.x.json", "logs/policy.yaml", "logs/x.log/deep.log", "logs/a.gz")
 
-    assert ["logs/audit.log"] == paths("logs")
+    assert ([Segment("logs/audit.log", False, True)], [], []) == find_segments(["logs"])
 
 
 def test_explicit_files_keep_their_order(directory: Path) -> None:
@@ -145,7 +170,7 @@ def test_compressed_follows_the_name(directory: Path) -> None:
     """Before a file is opened its name says whether it is compressed."""
     fill("a.log", "a.log.gz")
 
-    assert [False, True] == [segment.compressed for segment in find_segments(["a.log", "a.log.gz"])]
+    assert [False, True] == [segment.compressed for segment in find_segments(["a.log", "a.log.gz"]).segments]
 
 
 def test_pattern_is_expanded_in_the_order_of_rotation(directory: Path) -> None:
@@ -186,12 +211,12 @@ def test_standard_input_is_a_segment_of_its_own(directory: Path) -> None:
     """It is read once and is the newest of its kind."""
     fill("a.log")
 
-    assert [Segment("a.log", False, True), Segment("-", False, True)] == find_segments(["a.log", "-", "-"])
+    assert [Segment("a.log", False, True), Segment("-", False, True)] == find_segments(["a.log", "-", "-"]).segments
 
 
 def test_no_arguments_mean_no_segments() -> None:
     """Nothing is read that was not asked for."""
-    assert [] == find_segments([])
+    assert ([], [], []) == find_segments([])
 
 
 @pytest.mark.parametrize(
@@ -204,39 +229,127 @@ def test_no_arguments_mean_no_segments() -> None:
         pytest.param("", ": no such file; check the path", id="empty-argument"),
     ],
 )
-def test_what_is_not_there_is_said_before_reading(directory: Path, argument: str, message: str) -> None:
-    """The error names the path, what is wrong and what to do."""
-    fill("logs/policy.yaml", "a.log")
+def test_what_is_not_there_is_an_error_beside_the_rest(directory: Path, argument: str, message: str) -> None:
+    """The error names the path, what is wrong and what to do; what stands before and behind it is found."""
+    fill("logs/policy.yaml", "a.log", "b.log")
     os.symlink("nowhere", "dangling.log")
 
-    with pytest.raises(SegmentError) as caught:
-        find_segments(["a.log", argument])
+    found = find_segments(["a.log", argument, "b.log", argument])
 
-    assert str(caught.value).startswith(message)
+    assert ["a.log", "b.log"] == [segment.path for segment in found.segments]
+    ((path, sentence),) = found.errors
+    assert argument == path
+    assert sentence.startswith(message)
 
 
-def test_unreadable_file_is_said_before_reading(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Permission is looked at first, since the superuser running the tests may read everything."""
+@pytest.mark.parametrize("argument", ["loop.log", "a.log/b.log", "a\0b", "a\0/*.log", "x" * 5000], ids=ascii)
+def test_name_that_the_system_refuses_is_an_error(directory: Path, argument: str) -> None:
+    """Whatever the system says about a name, it is said and not raised."""
     fill("a.log")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    os.symlink("loop.log", "loop.log")
 
+    assert [argument] == [path for path, _ in find_segments([argument, "a.log"]).errors]
+
+
+def test_file_without_permission_is_found_and_can_not_be_opened(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a segment like any other until somebody reads it."""
+    fill("a.log")
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    found = find_segments(["a.log"])
+    monkeypatch.setattr("builtins.open", refuse)
+
+    assert [Segment("a.log", False, True)] == found.segments
+    assert [] == found.errors
     with pytest.raises(SegmentError, match=r"^a\.log: permission denied; run as a user who may read it$"):
-        find_segments(["a.log"])
+        open_segment(found.segments[0])
 
 
 @pytest.mark.parametrize(
     "error", [PermissionError(13, "x"), OSError(5, "Input/output error")], ids=["denied", "broken"]
 )
-def test_unreadable_directory_is_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
-    """A directory that can't be listed is not an empty one."""
-    fill("logs/audit.log")
+def test_unreadable_directory_is_an_error_beside_the_rest(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    """A directory that can't be listed is not an empty one, and stops nothing."""
+    fill("logs/audit.log", "a.log")
 
     def refuse(path: str) -> Iterator[os.DirEntry[str]]:
         raise error
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(SegmentError, match=r"^logs: (permission denied|Input/output error); "):
-        find_segments(["logs"])
+    found = find_segments(["logs", "a.log"])
+
+    assert ["a.log"] == [segment.path for segment in found.segments]
+    ((path, sentence),) = found.errors
+    assert "logs" == path
+    assert sentence.startswith(("logs: permission denied; ", "logs: Input/output error; "))
+
+
+def test_dangling_link_in_a_directory_is_an_error(directory: Path) -> None:
+    """A log that is linked to and gone is missing; links to nothing with other names are nobody's business."""
+    fill("logs/audit.log")
+    os.symlink("nowhere", "logs/b.log")
+    os.symlink("loop.log", "logs/loop.log")
+    os.symlink("nowhere", "logs/other.json")
+    found = find_segments(["logs", "logs"])
+
+    assert ["logs/audit.log"] == [segment.path for segment in found.segments]
+    assert ["logs/b.log", "logs/loop.log"] == [path for path, _ in found.errors]
+    assert "logs/b.log: a link to a file that does not exist; check the link" == found.errors[0][1]
+    assert [] == found.ignored
+
+
+def test_directory_with_nothing_but_a_dangling_link_has_one_error(directory: Path) -> None:
+    """The link is what is wrong, not the lack of logs."""
+    Path("logs").mkdir()
+    os.symlink("nowhere", "logs/audit.log")
+
+    assert ["logs/audit.log"] == [path for path, _ in find_segments(["logs", "logs"]).errors]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audit.log.bz2",
+        "audit.log.zst",
+        "audit.log.1.xz",
+        "audit.log.2026",
+        "audit.log-20260101.gz",
+        "audit.log.bak",
+        "audit.log~",
+        "AUDIT.LOG",
+        "audit.json",
+        "audit.jsonl.gz",
+        "audit-2026-01-01T00-00-00.000",
+        "audit-2026-01-01T00-00-00.000.txt",
+    ],
+)
+def test_file_that_looks_like_a_log_and_is_not_read_is_told(directory: Path, name: str) -> None:
+    """What a directory holds beside the logs may be logs that somebody expects to be read."""
+    fill("logs/audit.log", f"logs/{name}")
+
+    assert ([Segment("logs/audit.log", False, True)], [], [f"logs/{name}"]) == find_segments(["logs"])
+
+
+def test_pipe_named_like_a_log_is_told(directory: Path) -> None:
+    """A pipe in a directory is not read: nobody may be writing to it."""
+    fill("logs/audit.log")
+    os.mkfifo("logs/b.log")
+
+    assert ["logs/b.log"] == find_segments(["logs"]).ignored
+
+
+def test_what_is_read_otherwise_is_not_ignored(directory: Path) -> None:
+    """A file named beside its directory, or linked to a log in it, is read."""
+    fill("logs/audit.log", "logs/audit.json", "logs/other.json")
+    os.symlink("audit.log", "logs/current.json")
+
+    assert ["logs/other.json"] == find_segments(["logs", "logs/audit.json"]).ignored
 
 
 @pytest.mark.parametrize(
@@ -374,13 +487,31 @@ def test_standard_input_may_be_any_binary_file(monkeypatch: pytest.MonkeyPatch) 
     assert LINE == content("-")
 
 
+@pytest.mark.parametrize("given_input", [None, SimpleNamespace(buffer=None)], ids=["none", "no-bytes"])
+def test_closed_standard_input_is_a_segment_error(monkeypatch: pytest.MonkeyPatch, given_input: object) -> None:
+    """A process started without standard input has none to read."""
+    monkeypatch.setattr(sys, "stdin", given_input)
+
+    with pytest.raises(SegmentError, match=r"^-: standard input is closed; "):
+        content("-")
+
+
+def test_standard_input_that_was_closed_is_a_segment_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that closed its standard input gets a sentence too."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINE)))
+    sys.stdin.close()
+
+    with pytest.raises(SegmentError, match=r"^-: standard input is closed; "):
+        content("-")
+
+
 def test_live_pipe_gives_each_line_when_it_is_written() -> None:
     """Nothing waits for a buffer to be full: a record is there as soon as its line is."""
     program = (
         "import sys\n"
         "from kaudit_core.events.records import read_records\n"
         "from kaudit_core.events.segments import find_segments, open_segment\n"
-        "with open_segment(find_segments(['-'])[0]) as stream:\n"
+        "with open_segment(find_segments(['-']).segments[0]) as stream:\n"
         "    for record in read_records(stream, newest=True):\n"
         "        print(record.line, flush=True)\n"
     )
