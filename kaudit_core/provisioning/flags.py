@@ -6,15 +6,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-# A bare --name means true, and takes no second element.
+# These take the next element, whatever it is, where they have no value of their own.
+_BATCH: Final = ("buffer-size", "max-size", "max-wait", "throttle-qps", "throttle-burst")
+_BACKEND: Final = ("mode", "version", "truncate-max-batch-size", "truncate-max-event-size")
+VALUED: Final = frozenset(
+    [
+        "audit-policy-file",
+        *(f"audit-log-{name}" for name in ("path", "maxage", "maxbackup", "maxsize", "format", *_BACKEND)),
+        *(f"audit-webhook-{name}" for name in ("config-file", "initial-backoff", "batch-initial-backoff", *_BACKEND)),
+        *(f"audit-{backend}-batch-{name}" for backend in ("log", "webhook") for name in _BATCH),
+    ]
+)
+# A bare --name of these means true.
 BOOLEAN: Final = frozenset(
-    {
-        "audit-log-batch-throttle-enable",
+    [
         "audit-log-compress",
+        "audit-log-batch-throttle-enable",
         "audit-log-truncate-enabled",
         "audit-webhook-batch-throttle-enable",
         "audit-webhook-truncate-enabled",
-    }
+    ]
 )
 
 
@@ -60,7 +71,14 @@ def parse_flags(arguments: list[str]) -> list[FlagUse]:
 def _takes_next(name: str, following: list[str]) -> bool:
     if not following or name in BOOLEAN:
         return False
-    return name.startswith("audit-") or not following[0].startswith("-")
+    return name in VALUED or not following[0].startswith("-")
+
+
+def lacks_value(arguments: list[str]) -> bool:
+    """Whether the last flag still waits for its value: the server would not start, or take what comes next for it."""
+    uses = parse_flags(arguments)
+    last = uses[-1] if uses else None
+    return last is not None and last.name in VALUED and last.value_at is None and "=" not in arguments[last.at]
 
 
 def effective(uses: Iterable[FlagUse]) -> dict[str, str]:

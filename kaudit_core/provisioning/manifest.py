@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from kaudit_core.provisioning.intent import AuditIntent
 from kaudit_core.provisioning.mounts import unreachable
-from kaudit_core.provisioning.pod import ANNOTATIONS, PART, ManifestView, arguments_of, container_path, view_of
+from kaudit_core.provisioning.pod import (
+    ANNOTATIONS,
+    PART,
+    ManifestView,
+    annotations_of,
+    arguments_of,
+    container_path,
+    view_of,
+)
 from kaudit_core.provisioning.pod_mounts import drop_mount, put_mount
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.yaml_editor import Editor
@@ -26,7 +34,7 @@ def apply(text: str, intent: AuditIntent, previous: AuditIntent | None = None) -
     for mount in wanted.mounts:
         put_mount(editor, container, mount, known)
     _put_annotations(editor, wanted)
-    _check_files(editor, container, wanted)
+    _check_result(editor, container, wanted)
     return editor.text
 
 
@@ -101,23 +109,24 @@ def _put_annotations(editor: Editor, intent: AuditIntent) -> None:
         path = (*ANNOTATIONS, name)
         if value is None:
             _drop_annotation(editor, name)
-        elif name not in (editor.get(ANNOTATIONS) or {}):
+        elif name not in annotations_of(editor):
             editor.add(ANNOTATIONS, {name: value})
         elif editor.get(path) != value:
             editor.replace(path, value)
 
 
 def _drop_annotation(editor: Editor, name: str) -> None:
-    if name in (editor.get(ANNOTATIONS) or {}):
+    if name in annotations_of(editor):
         editor.remove((*ANNOTATIONS, name))
 
 
-def _check_files(editor: Editor, container: Path, intent: AuditIntent) -> None:
-    """Refuse flags that name files the container can't see or write: the server would not start, or lose its log."""
+def _check_result(editor: Editor, container: Path, intent: AuditIntent) -> None:
+    """Refuse a server that would read other flags than wanted, or files that its container can't see or write."""
     view = view_of(editor)
-    if not intent.flags:
-        return
-    found = unreachable(view.flags, view.mounts)
-    if found:
+    for name, value in intent.flags.items():
+        if view.flags.get(name) != value:
+            advice = "edit the file by hand"
+            raise editor.refusal(container, f"--{name} would not be {value or 'absent'} for the server", advice)
+    if intent.flags and (found := unreachable(view.flags, view.mounts)):
         name, problem = found
         raise editor.refusal((*container, "volumeMounts"), f"--{name}: {problem}", "mount its directory")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kaudit_core.provisioning.flags import FlagUse, audit_flags, effective, parse_flags
+from kaudit_core.provisioning.flags import FlagUse, audit_flags, effective, lacks_value, parse_flags
 from kaudit_core.provisioning.mounts import MountView
 from kaudit_core.provisioning.yaml_editor import Editor
 from kaudit_core.provisioning.yaml_source import Path, Scalar
@@ -104,6 +104,8 @@ def arguments_of(editor: Editor, container: Path) -> Arguments:
     own = words[first:]
     if "--" in own:
         raise editor.refusal(elements[first + own.index("--")], "'--' ends the flags here", "remove it")
+    if lacks_value(own):
+        raise editor.refusal(elements[-1], "the last flag has no value", "write it as --name=value")
     args = (*container, "args")
     tail = args if editor.get(args) else (*container, "command")
     return Arguments(tuple(elements[first:]), tuple(parse_flags(own)), tail)
@@ -141,14 +143,16 @@ def _first_argument(editor: Editor, container: Path, words: list[str]) -> int:
 
 def mounts_of(editor: Editor, container: Path) -> tuple[MountView, ...]:
     """Every mount of a container with its volume."""
-    volumes = {item.get("name"): item.get("hostPath") or {} for item in items(editor, VOLUMES)}
+    volumes = {str(item.get("name", "")): item.get("hostPath") for item in items(editor, VOLUMES)}
     made = []
     for item in items(editor, (*container, "volumeMounts")):
         name, path = str(item.get("name", "")), str(item.get("mountPath", ""))
-        host = volumes.get(name) or {}
-        made.append(
-            MountView(name, path, item.get("readOnly") is True, str(host.get("path", "")), str(host.get("type") or ""))
+        found = volumes.get(name)
+        host = found if isinstance(found, dict) else {}
+        view = MountView(
+            name, path, item.get("readOnly") is True, str(host.get("path", "")), str(host.get("type") or "")
         )
+        made.append(view)
     return tuple(made)
 
 
@@ -162,15 +166,20 @@ def items(editor: Editor, path: Path) -> list[dict[str, Any]]:
     return value
 
 
+def annotations_of(editor: Editor) -> dict[Any, Any]:
+    """The pod's annotations."""
+    value = editor.get(ANNOTATIONS)
+    if not isinstance(value, dict | None):
+        raise editor.refusal(ANNOTATIONS, "this is not a mapping", "repair the manifest first")
+    return value or {}
+
+
 def view_of(editor: Editor) -> ManifestView:
     """What a manifest says."""
     container = container_path(editor)
     arguments = arguments_of(editor, container)
     names = [use.name for use in arguments.uses if use.name.startswith("audit-")]
     metadata = editor.get(("metadata",))
-    annotations = metadata.get("annotations") or {}
-    if not isinstance(annotations, dict):
-        raise editor.refusal(ANNOTATIONS, "this is not a mapping", "repair the manifest first")
     image = str(editor.get((*container, "image")) or "")
     version = _VERSION.search(image)
     return ManifestView(
@@ -182,5 +191,5 @@ def view_of(editor: Editor) -> ManifestView:
         flags=effective(arguments.uses),
         repeated=tuple(dict.fromkeys(name for name in names if names.count(name) > 1)),
         mounts=mounts_of(editor, container),
-        annotations={str(key): value for key, value in annotations.items() if isinstance(value, str)},
+        annotations={str(key): value for key, value in annotations_of(editor).items() if isinstance(value, str)},
     )

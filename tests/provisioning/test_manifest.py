@@ -57,6 +57,10 @@ maxage = {
         ["- --audit-log-compress", "- --audit-log-maxage=7"],
         ["- --audit-log-compress", "- --audit-log-maxage=30"],
     ),
+    "an-unknown-bare-flag-takes-no-flag": (
+        ["- --audit-log-maxage=7", "- --audit-something-new"],
+        ["- --audit-log-maxage=30", "- --audit-something-new"],
+    ),
     "equal-values-stay-as-written": (["- >-", "    --audit-log-maxage=30"], ["- >-", "    --audit-log-maxage=30"]),
     "folded-value": (["- >-", "    --audit-log-maxage=7", "- --v=2"], ["- --audit-log-maxage=30", "- --v=2"]),
     "dash-on-its-own-line": (["-", "  --audit-log-maxage=7"], ["-", "  --audit-log-maxage=30"]),
@@ -140,6 +144,13 @@ def test_inspect_takes_the_last_of_several() -> None:
 
     assert {"audit-log-maxage": "8"} == view.audit_flags
     assert ("audit-log-maxage",) == view.repeated
+
+
+def test_odd_volumes_are_no_obstacle_to_inspect() -> None:
+    """A volume whose hostPath is no mapping has no path."""
+    text = pod("volumeMounts: [{name: x, mountPath: /x}]") + "  volumes: [{name: x, hostPath: [1]}]\n"
+
+    assert (MountView("x", "/x", False),) == inspect(text).mounts
 
 
 versions = {

@@ -48,6 +48,11 @@ refused = {
     ),
     "unknown-wrapper": (K.replace("    - kube-apiserver\n", "    - /start\n"), "no element of command or args"),
     "command-is-text": (BARE.replace("args:\n    - --secure-port=6443", "args: --v=2"), "args: this is no list"),
+    "last-flag-without-value": (BARE.replace("--secure-port=6443", "--audit-log-path"), "the last flag has no value"),
+    "annotations-is-text": (
+        K.replace("  annotations:\n    kube", "  annotations: kaudit.io/policy-sha256\n  kube"),
+        "annotations: this is not",
+    ),
     "end-of-flags": (K.replace("    - --secure", "    - --\n    - --secure"), "'--' ends the flags here"),
     "anchor-on-the-list": (K.replace("- command:", "- command: &c"), "command: an anchor or a tag stands here"),
     "anchor-in-the-list": (K.replace("- --allow", "- &a --allow"), "command: it holds an anchor"),
