@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 HOST_PATH_TYPES: Final = ("DirectoryOrCreate", "Directory", "FileOrCreate", "File")
 _FLAG_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -73,6 +73,16 @@ class AuditIntent:
             raise ValueError("two mounts share a name or a container path")
         if both := set(names).intersection(self.absent_mounts):
             raise ValueError(f"mount {min(both)} is both wanted and to be removed")
+
+    def as_json(self) -> dict[str, Any]:
+        """For a deployment's record."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> AuditIntent:
+        """Read what as_json wrote; raises ValueError, TypeError or KeyError for anything else."""
+        mounts = tuple(Mount(**mount) for mount in value["mounts"])
+        return cls(dict(value["flags"]), mounts, dict(value["annotations"]), tuple(value["absent_mounts"]))
 
     def after(self, previous: AuditIntent) -> AuditIntent:
         """This intent, which also takes away what `previous` brought and this one no longer names."""

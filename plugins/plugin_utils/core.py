@@ -23,7 +23,9 @@ def core(module: str) -> Any:
         raise AnsibleError(f"the Python package kaudit is missing; {INSTALL}") from error
     found = getattr(package, "__version__", "unknown")
     if found != VERSION:
-        raise AnsibleError(f"the collection kaudit.k8s is {VERSION} and the Python package kaudit is {found}; {INSTALL}")
+        raise AnsibleError(
+            f"the collection kaudit.k8s is {VERSION} and the Python package kaudit is {found}; {INSTALL}"
+        )
     return importlib.import_module(f"kaudit_core.{module}")
 
 
@@ -39,4 +41,6 @@ def plain(value: Any) -> Any:
     try:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError) as error:
-        raise AnsibleError(f"a variable holds something other than text, numbers, lists and mappings: {error}") from error
+        raise AnsibleError(
+            f"a variable holds something other than text, numbers, lists and mappings: {error}"
+        ) from error

@@ -1,0 +1,75 @@
+"""A policy as a deployment takes it: from a file or a variable, refused where lint refuses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kaudit_core.policy.findings import ERROR, NOTE, STRICT, PolicyFinding
+from kaudit_core.policy.reader import PolicyReading, read_policy
+from kaudit_core.policy.versions import DEFAULT, NEWEST, OLDEST, KubernetesVersion
+
+_SHOWN: Final = 3
+
+
+class PolicyRefused(Exception):
+    """A policy that must not reach a host: every finding, as FILE:LINE:COLUMN: message."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        super().__init__("; ".join(lines[:_SHOWN]) + more)
+
+
+@dataclass(frozen=True)
+class DeployablePolicy:
+    """source: for messages. text: byte for byte what goes to the hosts. notes: worth knowing."""
+
+    source: str
+    text: str
+    sha256: str
+    notes: list[str]
+
+
+def policy_text(content: Any) -> str:
+    """A policy given as a variable: text as it stands, a mapping as YAML."""
+    if isinstance(content, str):
+        return content
+    import yaml
+
+    return "# Managed by kaudit.\n" + yaml.safe_dump(content, sort_keys=False, width=120)
+
+
+def check_policy(data: bytes, source: str, version: str | None = None) -> DeployablePolicy:
+    """Refuse what `kaudit policy lint` refuses; without a version, only what no supported server takes."""
+    wrong: list[PolicyFinding] = []
+    for each in _versions(version):
+        reading = read_policy(data, source, each)
+        if not (found := _wrong(reading)):
+            break
+        wrong = wrong or found
+    else:
+        raise PolicyRefused([_line(source, finding) for finding in wrong])
+    notes = [_line(source, finding) for finding in reading.findings if finding.severity == NOTE]
+    try:
+        return DeployablePolicy(source, data.decode(), reading.sha256, notes)
+    except UnicodeDecodeError as error:
+        raise PolicyRefused([f"{source}: no UTF-8 at byte {error.start}; save it as UTF-8"]) from error
+
+
+def _versions(version: str | None) -> list[KubernetesVersion]:
+    """The default first: its findings are shown when all refuse."""
+    if version is not None:
+        return [KubernetesVersion.parse(version)]
+    minors = range(OLDEST.minor, NEWEST.minor + 1)
+    return [DEFAULT, *(KubernetesVersion(1, minor) for minor in reversed(minors) if minor != DEFAULT.minor)]
+
+
+def _wrong(reading: PolicyReading) -> list[PolicyFinding]:
+    return [finding for finding in reading.findings if finding.severity in (ERROR, STRICT)]
+
+
+def _line(source: str, finding: PolicyFinding) -> str:
+    place = f":{finding.line}:{finding.column}" if finding.line else ""
+    field = f" ({finding.path})" if finding.path and finding.path not in finding.message else ""
+    return f"{source}{place}: {finding.message}{field}"

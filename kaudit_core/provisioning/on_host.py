@@ -1,0 +1,154 @@
+"""What the roles ask of this package, in plain values: one function a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from kaudit_core.policy.reader import read_policy
+from kaudit_core.policy.versions import NEWEST, KubernetesVersion
+from kaudit_core.provisioning import kubeadm_config as cluster_configuration
+from kaudit_core.provisioning import plan as planning
+from kaudit_core.provisioning import record
+from kaudit_core.provisioning.intent import AuditIntent
+from kaudit_core.provisioning.observed import PENDING, HostFiles, HostRefused, inspected
+from kaudit_core.provisioning.refusal import EditRefused
+from kaudit_core.provisioning.settings import Settings
+from kaudit_core.verification.probes import choose_probe
+
+Plain = Mapping[str, Any]
+
+
+def check_settings(variables: Plain) -> dict[str, str]:
+    """Directories on the host, by what they are for; raises SettingsError for variables that can't be used."""
+    settings = Settings.from_variables(variables)
+    times = {name: float(variables[name]) for name in ("settle_seconds", "ready_timeout", "restore_after")}
+    if times["restore_after"] <= times["ready_timeout"] + times["settle_seconds"]:
+        raise ValueError(
+            f"apiserver_audit_restore_after: {times['restore_after']:.0f} s would end a deployment that may take"
+            f" {times['ready_timeout'] + times['settle_seconds']:.0f} s (ready_timeout and settle_seconds); raise it"
+        )
+    return {"policy": settings.policy_directory, "log": settings.log_directory}
+
+
+def api_access(files: Plain, paths: Plain, override: Plain) -> dict[str, str]:
+    """Where the host's own API server listens, and the files of an administrator's certificate."""
+    path = paths["manifest"]
+    file = HostFiles(files["results"]).get(path)
+    if file is None:
+        raise HostRefused(
+            f"{path}: no such file, so this is no master set up by kubeadm; k3s and RKE2 are not supported yet, and a"
+            " manifest elsewhere is named by apiserver_audit_manifest"
+        )
+    flags = inspected(file).flags
+    address = override.get("address") or flags.get("advertise-address", "127.0.0.1")
+    shown = f"[{address}]" if ":" in address else address
+    pki = "/etc/kubernetes/pki"
+    return {
+        "url": f"https://{shown}:{flags.get('secure-port', '6443')}",
+        "ca": override.get("ca") or flags.get("client-ca-file", f"{pki}/ca.crt"),
+        "certificate": override.get("certificate")
+        or flags.get("kubelet-client-certificate", f"{pki}/apiserver-kubelet-client.crt"),
+        "key": override.get("key") or flags.get("kubelet-client-key", f"{pki}/apiserver-kubelet-client.key"),
+    }
+
+
+def server_version(answer: Plain, files: Plain, paths: Plain, allow_untested: bool) -> str:
+    """The running server's version; of one that an unfinished deployment keeps from answering, what that noted."""
+    found = (answer.get("json") or {}).get("gitVersion") if answer.get("status") == 200 else None
+    if found is None:
+        pending = HostFiles(files["results"]).json(f"{paths['state']}/{PENDING}", dict)
+        if pending is None:
+            said = answer.get("msg") or f"status {answer.get('status')}"
+            raise HostRefused(
+                f"{answer.get('url')}: the API server does not answer as it should ({said}); repair it first"
+            )
+        found = pending["kubernetes_version"]
+    try:
+        KubernetesVersion.parse(found)
+    except ValueError as error:
+        if not allow_untested:
+            raise ValueError(f"{error}; to go on all the same set apiserver_audit_allow_untested: true") from error
+    return str(found)
+
+
+def enable_plan(
+    files: Plain, others: Plain, paths: Plain, variables: Plain, policy_sha256: str, now: str, version: str
+) -> dict[str, Any]:
+    """The plan for one master."""
+    host = planning.read_host(paths, files["results"], others["results"])
+    settings = Settings.from_variables(variables)
+    return planning.as_json(planning.plan_enable(host, settings, policy_sha256, _name(now), now, version))
+
+
+def disable_plan(files: Plain, others: Plain, paths: Plain, now: str, version: str) -> dict[str, Any]:
+    """The plan that takes auditing away from one master."""
+    host = planning.read_host(paths, files["results"], others["results"])
+    original = HostFiles(files["results"]).get(paths["original"])
+    return planning.as_json(planning.plan_disable(host, original, _name(now), now, version))
+
+
+def probe(text: str, source: str, version: str, name: str) -> dict[str, Any] | None:
+    """The request whose event is expected in the log; None where the policy logs nothing that the play may ask."""
+    policy = read_policy(text.encode(), source, policy_version(version)).policy
+    chosen = choose_probe(policy, name) if policy else None
+    return asdict(chosen) if chosen else None
+
+
+def policy_version(version: str) -> KubernetesVersion:
+    """The version that a policy is read for; of a server that nobody tested, the newest."""
+    try:
+        return KubernetesVersion.parse(version)
+    except ValueError:
+        return NEWEST
+
+
+def kubeadm_config(text: str, state: str, ours: Plain, wanted: Plain, original: str) -> str:
+    """kubeadm's ClusterConfiguration with auditing in it, or (state absent) as it was before."""
+    combined, intent = AuditIntent.from_json(ours), AuditIntent.from_json(wanted)
+    try:
+        if state == "present":
+            return cluster_configuration.apply(text, intent, combined)
+        if original and cluster_configuration.apply(original, combined) == text:
+            return original
+        return cluster_configuration.remove(text, combined)
+    except EditRefused as error:
+        raise HostRefused(f"ConfigMap kube-system/kubeadm-config, {error}") from error
+
+
+def _name(now: str) -> str:
+    """A deployment's name: its time, fit for a file and an annotation."""
+    return now.replace("-", "").replace(":", "")
+
+
+def recorded(plan: Plain, outcome: str, now: str, more: Plain) -> list[Any]:
+    """The deployment record with this deployment at its end."""
+    return [*plan["entries"], record.pending_entry(plan["pending"], outcome, now, **more)]
+
+
+def serial_batches(clusters: Sequence[str]) -> list[int]:
+    """How many hosts each turn has, one of every cluster that still has one; the hosts stand in turn_order."""
+    counts = [clusters.count(cluster) for cluster in dict.fromkeys(clusters)]
+    return [sum(count > turn for count in counts) for turn in range(max(counts, default=0))]
+
+
+def turn_order(hosts: Sequence[str], clusters: Sequence[str]) -> list[str]:
+    """The hosts by their turns: the first of every cluster, then the second of every cluster."""
+    seen: dict[str, int] = {}
+    turns = []
+    for host, cluster in zip(hosts, clusters, strict=True):
+        turns.append((seen.setdefault(cluster, 0), host))
+        seen[cluster] += 1
+    return [host for _, host in sorted(turns, key=lambda turn: turn[0])]
+
+
+DECISIONS: dict[str, Callable[..., Any]] = {
+    "check_settings": check_settings,
+    "api_access": api_access,
+    "server_version": server_version,
+    "enable_plan": enable_plan,
+    "disable_plan": disable_plan,
+    "probe": probe,
+}
+"""What the action decide offers."""

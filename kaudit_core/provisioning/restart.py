@@ -1,0 +1,143 @@
+"""The proof that a new API server runs with the manifest's flags, and goes on running (pitfalls P5, P6).
+
+A state machine without clock and network: it is fed with what was seen, and says what that proves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kaudit_core.provisioning.flags import audit_flags, effective, parse_flags
+
+WAITING: Final = "waiting"
+PROVEN: Final = "proven"
+FAILED: Final = "failed"
+ENDED_OFTEN: Final = 2
+"""So many containers that started and ended are a crash loop: the kubelet only waits longer each time."""
+
+_LSTART: Final = re.compile(r"\s*(\d+)\s+\w{3} (\w{3})\s+(\d+) (\d\d:\d\d:\d\d) (\d{4})\s*")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running kube-apiserver. started: by the host's clock, as in 2026-11-21T04:30:00Z."""
+
+    pid: int
+    started: str
+
+
+def parse_processes(text: str) -> list[Process]:
+    """Read `ps -o pid=,lstart=` of LC_ALL=C and TZ=UTC; raises ValueError for anything else."""
+    made = []
+    for line in filter(str.strip, text.splitlines()):
+        match = _LSTART.fullmatch(line)
+        if match is None or match[2] not in _MONTHS:
+            raise ValueError(f"ps printed {line!r}, not a process and when it started")
+        month = _MONTHS.index(match[2]) + 1
+        made.append(Process(int(match[1]), f"{match[5]}-{month:02}-{int(match[3]):02}T{match[4]}Z"))
+    return made
+
+
+def server_flags(cmdline: bytes) -> dict[str, str]:
+    """The audit flags of a process, from its /proc/PID/cmdline."""
+    words = cmdline.decode(errors="surrogateescape").rstrip("\0").split("\0")
+    return audit_flags(effective(parse_flags(words[1:])))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at a host: when (seconds of any clock), who runs, what /readyz said (0: nothing), container logs."""
+
+    at: float
+    processes: Mapping[Process, Mapping[str, str]]
+    status: int
+    logs: frozenset[str] = frozenset()
+
+
+@dataclass
+class RestartWatch:
+    """Waits for a server that isn't one of `before` and has `flags`, ready for `settle` seconds without a break.
+
+    before: process ids that don't count. logs_before: container logs that were there before. limit: seconds to get
+    ready in, the settling not counted.
+    """
+
+    flags: Mapping[str, str]
+    before: frozenset[int]
+    logs_before: frozenset[str]
+    settle: float
+    limit: float
+    began: float
+    process: Process | None = None
+    ready_since: float | None = None
+    why: str = ""
+    _ended: int = field(default=0, repr=False)
+
+    def observe(self, seen: Seen) -> str:
+        """What is proven after this look: waiting, proven, or failed (`why` says it)."""
+        found = [process for process in seen.processes if process.pid not in self.before]
+        wrong = [process for process in found if dict(seen.processes[process]) != dict(self.flags)]
+        if wrong and len(wrong) == len(found):
+            return self._fail(_difference(seen.processes[wrong[0]], self.flags))
+        process = next((process for process in found if process not in wrong), None)
+        if process != self.process:
+            self.process, self.ready_since = process, None
+        started = len(seen.logs - self.logs_before)
+        # Twice in a row: between the two questions of one look a container may just have started.
+        self._ended = self._ended + 1 if process is None and started >= ENDED_OFTEN else 0
+        if self._ended > 1:
+            return self._fail(f"the new API server was started {started} times and ended each time")
+        if process is None or seen.status != 200 or len(found) > 1:
+            self.ready_since = None
+        elif self.ready_since is None:
+            self.ready_since = seen.at
+        if self.ready_since is not None:
+            return PROVEN if seen.at - self.ready_since >= self.settle else WAITING
+        return self._fail(self._overdue(seen)) if seen.at - self.began > self.limit else WAITING
+
+    def _fail(self, why: str) -> str:
+        self.why = why
+        return FAILED
+
+    def _overdue(self, seen: Seen) -> str:
+        waited = f"after {self.limit:.0f} s"
+        if self.process is not None:
+            return f"{waited} the new API server runs and is not ready (/readyz: {seen.status or 'no answer'})"
+        if any(process.pid in self.before for process in seen.processes):
+            return f"{waited} the old API server still runs: the kubelet has not taken the manifest up"
+        return f"{waited} no API server runs"
+
+
+def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+    shown = ", ".join(
+        f"--{name} is {found.get(name, 'absent')}, not {wanted.get(name, 'absent')}" for name in names[:3]
+    )
+    return f"a new API server runs with other flags than the manifest's: {shown}; look for a second manifest"
+
+
+def last_words(container: str, kubelet: str, most: int = 4) -> list[str]:
+    """What a server that didn't come up said last, else what the kubelet said about its pod."""
+    own = [_without_cri_prefix(line) for line in container.splitlines() if line.strip()]
+    telling = [line for line in own if _TELLING.search(line)]
+    if telling or own:
+        return _distinct(telling or own)[-most:]
+    about = [line for line in kubelet.splitlines() if "kube-apiserver" in line and _TELLING.search(line)]
+    return _distinct(about)[-most:]
+
+
+_TELLING: Final = re.compile(r"^[EF]\d{4}|err=|[Ee]rror|panic|fatal", re.ASCII)
+_CRI: Final = re.compile(r"\S+ (?:stdout|stderr) [FP] (.*)")
+
+
+def _without_cri_prefix(line: str) -> str:
+    match = _CRI.fullmatch(line)
+    return match[1] if match else line
+
+
+def _distinct(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))

@@ -1,0 +1,149 @@
+"""What the role's variables ask of an API server, checked before any host is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from posixpath import dirname, normpath
+from typing import Any, Final
+
+from kaudit_core.provisioning.intent import AuditIntent, Mount
+
+POLICY_ANNOTATION: Final = "kaudit.k8s/policy-sha256"
+DEPLOYMENT_ANNOTATION: Final = "kaudit.k8s/deployment"
+"""Changes with every deployment: an edited policy restarts the server, even one that was put back to what it was."""
+
+POLICY_MOUNT: Final = "kaudit-policy"
+LOG_MOUNT: Final = "kaudit-log"
+
+_TYPED: Final = {
+    "audit-policy-file": "audit_policy_path",
+    "audit-log-path": "apiserver_audit_log_path",
+    "audit-log-maxage": "apiserver_audit_log_max_age",
+    "audit-log-maxbackup": "apiserver_audit_log_max_backup",
+    "audit-log-maxsize": "apiserver_audit_log_max_size",
+}
+_SHARED_DIRECTORIES: Final = frozenset(
+    ["/", "/etc", "/etc/kubernetes", "/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/var", "/var/log", "/var/lib"]
+)
+
+
+class SettingsError(ValueError):
+    """A variable can't be used: its name, what is wrong with it, what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an API server is to audit. Ages in days, sizes in MB, paths on the host and in its container alike."""
+
+    policy_path: str
+    log_path: str
+    log_max_age: int
+    log_max_backup: int
+    log_max_size: int
+    flags: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+
+    @classmethod
+    def from_variables(cls, given: Mapping[str, Any]) -> Settings:
+        """Read the role's variables, without their prefix; raises SettingsError."""
+        made = cls(
+            policy_path=_path(given, "policy_path"),
+            log_path=_path(given, "log_path"),
+            log_max_age=_number(given, "log_max_age"),
+            log_max_backup=_number(given, "log_max_backup"),
+            log_max_size=_number(given, "log_max_size"),
+            flags=_flags(given.get("extra_flags") or {}),
+            mounts=_mounts(given.get("extra_mounts") or []),
+        )
+        if made.policy_directory == made.log_directory:
+            raise SettingsError(
+                f"apiserver_audit_log_path: {made.log_directory} holds the policy too;"
+                " give the log a directory of its own"
+            )
+        _intent(made, "", "")
+        return made
+
+    @property
+    def policy_directory(self) -> str:
+        """Mounted as a whole: a file that is replaced would stay the old one in the container (pitfall P9)."""
+        return dirname(self.policy_path)
+
+    @property
+    def log_directory(self) -> str:
+        """Mounted as a whole: a mounted file can't be rotated (pitfall P8)."""
+        return dirname(self.log_path)
+
+    def intent(self, policy_sha256: str, deployment: str) -> AuditIntent:
+        """What the manifest shall hold for one policy, in one deployment."""
+        return _intent(self, policy_sha256, deployment)
+
+
+def _intent(settings: Settings, policy_sha256: str, deployment: str) -> AuditIntent:
+    typed = {
+        "audit-policy-file": settings.policy_path,
+        "audit-log-path": settings.log_path,
+        "audit-log-maxage": str(settings.log_max_age),
+        "audit-log-maxbackup": str(settings.log_max_backup),
+        "audit-log-maxsize": str(settings.log_max_size),
+    }
+    own = (
+        Mount(POLICY_MOUNT, settings.policy_directory, settings.policy_directory, read_only=True),
+        Mount(LOG_MOUNT, settings.log_directory, settings.log_directory, read_only=False),
+    )
+    annotations = {POLICY_ANNOTATION: policy_sha256, DEPLOYMENT_ANNOTATION: deployment}
+    try:
+        return AuditIntent({**typed, **settings.flags}, (*own, *settings.mounts), annotations)
+    except ValueError as error:
+        raise SettingsError(f"apiserver_audit_extra_mounts or a path: {error}") from error
+
+
+def _path(given: Mapping[str, Any], key: str) -> str:
+    variable = f"apiserver_audit_{key}"
+    value = given.get(key)
+    if not isinstance(value, str) or not value.startswith("/") or normpath(value) != value or value == "/":
+        raise SettingsError(f"{variable}: {value!r} is no absolute path without '..'; write one like /srv/audit/a.log")
+    if dirname(value) in _SHARED_DIRECTORIES:
+        raise SettingsError(
+            f"{variable}: {dirname(value)} holds other things too, and its directory is mounted into the API server;"
+            f" give it one of its own, for example {dirname(value).rstrip('/')}/audit"
+        )
+    return value
+
+
+def _number(given: Mapping[str, Any], key: str) -> int:
+    value = given.get(key)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SettingsError(f"apiserver_audit_{key}: {value!r} is no whole number from 0")
+    return value
+
+
+def _flags(given: Any) -> dict[str, str]:
+    variable = "apiserver_audit_extra_flags"
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"{variable}: write a mapping like {{audit-log-mode: batch}}")
+    made = {}
+    for name, value in given.items():
+        if not name.startswith("audit-"):
+            raise SettingsError(f"{variable}: {name!r} is not about auditing; write names like audit-log-mode")
+        if name in _TYPED:
+            raise SettingsError(f"{variable}: {name} has a variable of its own; set {_TYPED[name]}")
+        if isinstance(value, (dict, list)) or value is None:
+            raise SettingsError(f"{variable}: {name} needs a text, a number or a truth value")
+        made[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return made
+
+
+def _mounts(given: Any) -> tuple[Mount, ...]:
+    variable = "apiserver_audit_extra_mounts"
+    if not isinstance(given, list):
+        raise SettingsError(f"{variable}: write a list of mounts")
+    made = []
+    for mount in given:
+        try:
+            made.append(Mount(**mount))
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"{variable}: {error}; a mount has name, host_path, container_path, type") from error
+    return tuple(made)

@@ -1,0 +1,45 @@
+"""Reads an audit policy on the controller and refuses it there; the host isn't touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.core import core, plain
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """kaudit.k8s.policy."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the policy's source, sha256, notes, and its text or the file to copy."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        deployable = core("policy.deployable")
+        data, source, found = self._given(deployable)
+        try:
+            policy = deployable.check_policy(data, source, plain(self._task.args.get("kubernetes_version") or None))
+        except (deployable.PolicyRefused, ValueError) as error:
+            raise AnsibleActionFail(str(error)) from error
+        result.update(changed=False, sha256=policy.sha256, source=source, notes=policy.notes, file=found)
+        result.update(text=policy.text)
+        return result
+
+    def _given(self, deployable: Any) -> tuple[bytes, str, str]:
+        """The policy's bytes, a name for messages, and its file ("" for a variable)."""
+        file, content = plain(self._task.args.get("file") or ""), plain(self._task.args.get("content") or "")
+        if bool(file) == bool(content):
+            both = "both are set" if file else "neither is set"
+            raise AnsibleActionFail(f"audit_policy_file or audit_policy_content: {both}; set one of them")
+        if content:
+            return deployable.policy_text(content).encode(), "audit_policy_content", ""
+        try:
+            found = self._find_needle("files", file)
+            with open(self._loader.get_real_file(found), "rb") as opened:
+                return opened.read(), file, found
+        except (AnsibleError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
+            raise AnsibleActionFail(f"{file}: can't be read: {reason}; check audit_policy_file") from error
