@@ -17,6 +17,8 @@ MANIFEST_NAME: Final = "kube-apiserver.yaml"
 RECORD: Final = "deployments.json"
 PENDING: Final = "pending.json"
 RESTORED: Final = "restored"
+ORIGINALS: Final = ("original.yaml", "original-policy.yaml", "kubeadm-config.original.yaml")
+"""From before the first deployment: the manifest, the policy if there was one, kubeadm's ClusterConfiguration."""
 
 
 class HostRefused(Exception):

@@ -74,19 +74,25 @@ def server_version(answer: Plain, files: Plain, paths: Plain, allow_untested: bo
 
 
 def enable_plan(
-    files: Plain, others: Plain, paths: Plain, variables: Plain, policy_sha256: str, now: str, version: str
+    files: Plain,
+    others: Plain,
+    servers: Plain,
+    paths: Plain,
+    variables: Plain,
+    policy_sha256: str,
+    now: str,
+    version: str,
 ) -> dict[str, Any]:
     """The plan for one master."""
-    host = planning.read_host(paths, files["results"], others["results"])
+    host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
     settings = Settings.from_variables(variables)
     return planning.as_json(planning.plan_enable(host, settings, policy_sha256, _name(now), now, version))
 
 
-def disable_plan(files: Plain, others: Plain, paths: Plain, now: str, version: str) -> dict[str, Any]:
+def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now: str, version: str) -> dict[str, Any]:
     """The plan that takes auditing away from one master."""
-    host = planning.read_host(paths, files["results"], others["results"])
-    original = HostFiles(files["results"]).get(paths["original"])
-    return planning.as_json(planning.plan_disable(host, original, _name(now), now, version))
+    host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
+    return planning.as_json(planning.plan_disable(host, _name(now), now, version))
 
 
 def probe(text: str, source: str, version: str, name: str) -> dict[str, Any] | None:

@@ -10,7 +10,16 @@ from typing import Any, TypeVar
 import kaudit_core
 from kaudit_core.provisioning import manifest, record
 from kaudit_core.provisioning.intent import AuditIntent
-from kaudit_core.provisioning.observed import PENDING, RECORD, RESTORED, HostFile, HostFiles, HostRefused, check_strays
+from kaudit_core.provisioning.observed import (
+    ORIGINALS,
+    PENDING,
+    RECORD,
+    RESTORED,
+    HostFile,
+    HostFiles,
+    HostRefused,
+    check_strays,
+)
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.settings import Settings
 
@@ -40,6 +49,9 @@ class Plan:
     policy_there: bool
     deployed_before: bool
     ours: dict[str, Any]
+    deployed_ever: bool
+    original_policy: bool
+    kubeadm_original: str
     resume: bool = False
     keep_backup: bool = False
     restored: bool = False
@@ -54,6 +66,10 @@ class Host:
     entries: list[Any]
     pending: dict[str, Any] | None
     restored: bool
+    running_since: str = ""
+    original: HostFile | None = None
+    original_policy: HostFile | None = None
+    kubeadm_original: HostFile | None = None
 
     @property
     def unproven(self) -> bool:
@@ -62,7 +78,10 @@ class Host:
 
 
 def read_host(
-    paths: Mapping[str, str], results: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+    paths: Mapping[str, str],
+    results: Sequence[Mapping[str, Any]],
+    others: Sequence[Mapping[str, Any]],
+    processes: Sequence[Mapping[str, Any]] = (),
 ) -> Host:
     """Read slurped files; `paths` names manifest, policy and state. Raises HostRefused."""
     files = HostFiles(results)
@@ -80,6 +99,8 @@ def read_host(
         files.json(f"{state}/{RECORD}", list) or [],
         files.json(f"{state}/{PENDING}", dict),
         files.get(f"{state}/{RESTORED}") is not None,
+        max((str(process["started"]) for process in processes), default=""),
+        *(files.get(f"{state}/{name}") for name in ORIGINALS),
     )
 
 
@@ -98,13 +119,13 @@ def plan_enable(
     return _plan(host, text, intent, reasons, name, started, policy_sha256, kubernetes_version, resume)
 
 
-def plan_disable(host: Host, original: HostFile | None, deployment: str, started: str, kubernetes_version: str) -> Plan:
+def plan_disable(host: Host, deployment: str, started: str, kubernetes_version: str) -> Plan:
     """Take auditing away: the original's bytes where nobody else has changed the manifest since. Raises HostRefused."""
     entry = host.pending if host.unproven else record.in_force(host.entries)
     if entry is None:
         return _plan(host, host.manifest.text, AuditIntent(), [], "", started, "", kubernetes_version, False)
-    if original is not None and host.manifest.sha256 in (entry["manifest_sha256"], original.sha256):
-        text = original.text
+    if host.original is not None and host.manifest.sha256 in (entry["manifest_sha256"], host.original.sha256):
+        text = host.original.text
     else:
         text = _edited(host, lambda: manifest.remove(host.manifest.text, AuditIntent.from_json(entry["intent"])))
     reasons = ["auditing was enabled by kaudit"]
@@ -124,7 +145,7 @@ def _plan(
 ) -> Plan:
     entries = list(host.entries)
     if host.restored and host.pending:
-        entries.append(record.pending_entry(host.pending, record.RESTORED_BY_TIMER, started))
+        entries.append(record.pending_entry(host.pending, record.RESTORED_BY_TIMER, started, since=host.running_since))
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     pending = {
         "id": name,
@@ -136,6 +157,7 @@ def _plan(
         "kaudit_version": kaudit_core.__version__,
         "backup": host.pending["backup"] if host.unproven and host.pending else name,
         "before": host.pending["before"] if host.unproven and host.pending else None,
+        "from": host.pending["from"] if host.unproven and host.pending else None,
     }
     return Plan(
         changed=bool(reasons),
@@ -148,6 +170,9 @@ def _plan(
         deployment=name,
         policy_there=host.policy is not None,
         deployed_before=record.in_force(host.entries) is not None,
+        deployed_ever=bool(host.entries or host.pending),
+        original_policy=host.original_policy is not None,
+        kubeadm_original=host.kubeadm_original.text if host.kubeadm_original else "",
         ours=record.combined([*host.entries, *([host.pending] if host.pending else []), pending]).as_json(),
         resume=resume,
         keep_backup=host.unproven,

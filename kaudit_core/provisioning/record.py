@@ -1,7 +1,8 @@
 """The deployment record of a master: what was deployed when, oldest first, and how it ended.
 
-A list of entries in JSON. `since` of a deployed entry is when the API server that reads its policy was started, so
-that every event of the log belongs to one policy.
+A list of entries in JSON. Times are the host's, as those of its events: `from` is before a deployment touched the
+API server, `since` when the server was started that runs now: with the new policy after a deployment, with what was
+there before after a rollback.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from kaudit_core.provisioning.intent import AuditIntent
 DEPLOYED: Final = "deployed"
 ROLLED_BACK: Final = "rolled-back"
 RESTORED_BY_TIMER: Final = "restored-by-timer"
+DISABLED: Final = "disabled"
 Entry = Mapping[str, Any]
 
 
 def in_force(entries: Sequence[Entry]) -> Entry | None:
-    """The last deployment that stayed."""
-    return next((entry for entry in reversed(entries) if entry["outcome"] == DEPLOYED), None)
+    """The last deployment that stayed, unless auditing was disabled since."""
+    last = next((entry for entry in reversed(entries) if entry["outcome"] in (DEPLOYED, DISABLED)), None)
+    return last if last and last["outcome"] == DEPLOYED else None
 
 
 def intent_of(entry: Entry | None) -> AuditIntent | None:
@@ -39,14 +42,19 @@ def combined(entries: Sequence[Entry]) -> AuditIntent:
 
 def pending_entry(pending: Mapping[str, Any], outcome: str, finished: str, **more: Any) -> dict[str, Any]:
     """The entry that a deployment under way becomes when it ends; `finished` as in 2026-11-21T04:30:00Z."""
-    kept = ("id", "started", "policy_sha256", "manifest_sha256", "intent", "kubernetes_version", "kaudit_version")
-    return {**{key: pending[key] for key in kept}, "finished": finished, "outcome": outcome, **more}
-
-
-def timeline(entries: Sequence[Entry]) -> list[dict[str, str]]:
-    """Which policy was in force since when, oldest first."""
-    return [
-        {"since": entry["since"], "policy_sha256": entry["policy_sha256"]}
-        for entry in entries
-        if entry["outcome"] == DEPLOYED
-    ]
+    kept = (
+        "id",
+        "started",
+        "from",
+        "policy_sha256",
+        "manifest_sha256",
+        "intent",
+        "kubernetes_version",
+        "kaudit_version",
+    )
+    return {
+        **{key: pending[key] for key in kept if key in pending},
+        "finished": finished,
+        "outcome": outcome,
+        **more,
+    }

@@ -16,7 +16,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     """kaudit.k8s.running_servers."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the processes, their ids, and the container logs that are there."""
+        """Return the processes, their ids, the container logs that are there, and the host's time."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         restart, host = core("provisioning.restart"), Host(self, task_vars or {})
         processes = []
@@ -25,5 +25,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             if cmdline:
                 processes.append({**asdict(process), "audit_flags": restart.server_flags(cmdline)})
         pids = [process["pid"] for process in processes]
-        result.update(changed=False, processes=processes, pids=pids, logs=container_logs(host))
+        now = host.command(["date", "-u", "+%Y-%m-%dT%H:%M:%SZ"]).strip()
+        result.update(changed=False, processes=processes, pids=pids, logs=container_logs(host), now=now)
         return result
