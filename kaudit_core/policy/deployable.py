@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from kaudit_core.policy.reader import PolicyReading, read_policy
 from kaudit_core.policy.versions import DEFAULT, NEWEST, OLDEST, KubernetesVersion
 
 _SHOWN: Final = 3
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9.:/-]+")
+"""Texts that PyYAML quotes where needed. Of others it leaves some plain (1e3, 0o17, y) that are none to the server."""
 
 
 class PolicyRefused(Exception):
@@ -37,7 +40,14 @@ def policy_text(content: Any) -> str:
         return content
     import yaml
 
-    return "# Managed by kaudit.\n" + yaml.safe_dump(content, sort_keys=False, width=120)
+    class Dumper(yaml.SafeDumper):
+        """Quotes what is no plain word."""
+
+    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if _WORD.fullmatch(text) else "'")
+
+    Dumper.add_representer(str, represent)
+    return "# Managed by kaudit.\n" + yaml.dump(content, Dumper=Dumper, sort_keys=False, width=120)
 
 
 def check_policy(data: bytes, source: str, version: str | None = None) -> DeployablePolicy:

@@ -8,11 +8,11 @@ from typing import Any
 
 from kaudit_core.policy.reader import read_policy
 from kaudit_core.policy.versions import NEWEST, KubernetesVersion
+from kaudit_core.provisioning import drift, record
 from kaudit_core.provisioning import kubeadm_config as cluster_configuration
 from kaudit_core.provisioning import plan as planning
-from kaudit_core.provisioning import record
 from kaudit_core.provisioning.intent import AuditIntent
-from kaudit_core.provisioning.observed import PENDING, HostFiles, HostRefused, inspected
+from kaudit_core.provisioning.observed import PENDING, RECORD, HostFiles, HostRefused, inspected
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.settings import Settings
 from kaudit_core.verification.probes import choose_probe
@@ -95,6 +95,27 @@ def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now:
     return planning.as_json(planning.plan_disable(host, _name(now), now, version))
 
 
+def status(
+    master: str, files: Plain, others: Plain, servers: Plain, paths: Plain, look: Plain, wanted: Plain | None
+) -> dict[str, Any]:
+    """The state of one master; `look`: ready, log_there, kubeadm_changed; `wanted`: variables and policy_sha256."""
+    try:
+        host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
+        asked = (Settings.from_variables(wanted["variables"]), wanted["policy_sha256"]) if wanted else None
+        found = drift.status_of(master, host, servers["processes"], look["ready"], look["log_there"], asked)
+    except HostRefused as error:
+        return asdict(drift.Status(master, "unknown", drift=[str(error)]))
+    if look["kubeadm_changed"]:
+        found.drift.append("ConfigMap kubeadm-config differs: kubeadm upgrade would undo auditing; run enable.yml")
+    return asdict(found)
+
+
+def ours(files: Plain, paths: Plain) -> dict[str, Any] | None:
+    """What the last deployment of a master put into its manifest, None where none is in force."""
+    entry = record.in_force(HostFiles(files["results"]).json(f"{paths['state']}/{RECORD}", list) or [])
+    return dict(entry["intent"]) if entry else None
+
+
 def probe(text: str, source: str, version: str, name: str) -> dict[str, Any] | None:
     """The request whose event is expected in the log; None where the policy logs nothing that the play may ask."""
     policy = read_policy(text.encode(), source, policy_version(version)).policy
@@ -156,5 +177,7 @@ DECISIONS: dict[str, Callable[..., Any]] = {
     "enable_plan": enable_plan,
     "disable_plan": disable_plan,
     "probe": probe,
+    "status": status,
+    "ours": ours,
 }
 """What the action decide offers."""

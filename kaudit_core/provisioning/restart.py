@@ -6,7 +6,7 @@ A state machine without clock and network: it is fed with what was seen, and say
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -91,7 +91,8 @@ class RestartWatch:
         self._ended = self._ended + 1 if process is None and started >= ENDED_OFTEN else 0
         if self._ended > 1:
             return self._fail(f"the new API server was started {started} times and ended each time")
-        if process is None or seen.status != 200 or len(found) > 1:
+        # Of several servers it isn't known which one answered (pitfall P6).
+        if process is None or seen.status != 200 or len(seen.processes) > 1:
             self.ready_since = None
         elif self.ready_since is None:
             self.ready_since = seen.at
@@ -105,9 +106,12 @@ class RestartWatch:
 
     def _overdue(self, seen: Seen) -> str:
         waited = f"after {self.limit:.0f} s"
+        old = any(process.pid in self.before for process in seen.processes)
+        if self.process is not None and len(seen.processes) > 1:
+            return f"{waited} {'the old' if old else 'another'} API server still runs beside the new one"
         if self.process is not None:
             return f"{waited} the new API server runs and is not ready (/readyz: {seen.status or 'no answer'})"
-        if any(process.pid in self.before for process in seen.processes):
+        if old:
             return f"{waited} the old API server still runs: the kubelet has not taken the manifest up"
         return f"{waited} no API server runs"
 
@@ -115,19 +119,25 @@ class RestartWatch:
 def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
     shown = ", ".join(
-        f"--{name} is {found.get(name, 'absent')}, not {wanted.get(name, 'absent')}" for name in names[:3]
+        f"--{_shown(name)} is {_shown(found.get(name, 'absent'))}, not {_shown(wanted.get(name, 'absent'))}"
+        for name in names[:3]
     )
     return f"a new API server runs with other flags than the manifest's: {shown}; look for a second manifest"
+
+
+def _shown(text: str) -> str:
+    """What a process calls itself is not to be trusted on a terminal."""
+    return text if text.isprintable() else ascii(text)
 
 
 def last_words(container: str, kubelet: str, most: int = 4) -> list[str]:
     """What a server that didn't come up said last, else what the kubelet said about its pod."""
     own = [_without_cri_prefix(line) for line in container.splitlines() if line.strip()]
     telling = [line for line in own if _TELLING.search(line)]
-    if telling or own:
-        return _distinct(telling or own)[-most:]
+    if own:
+        return _last(telling or own, most)
     about = [line for line in kubelet.splitlines() if "kube-apiserver" in line and _TELLING.search(line)]
-    return _distinct(about)[-most:]
+    return _last(about, most)
 
 
 _TELLING: Final = re.compile(r"^[EF]\d{4}|err=|[Ee]rror|panic|fatal", re.ASCII)
@@ -139,5 +149,6 @@ def _without_cri_prefix(line: str) -> str:
     return match[1] if match else line
 
 
-def _distinct(lines: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(lines))
+def _last(lines: Sequence[str], most: int) -> list[str]:
+    """The last different lines, each where it was said last."""
+    return list(dict.fromkeys(reversed(lines)))[:most][::-1]

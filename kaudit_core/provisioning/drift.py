@@ -1,0 +1,111 @@
+"""Whether a master still is what was deployed there: what differs, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kaudit_core.provisioning import manifest, record
+from kaudit_core.provisioning.flags import audit_flags
+from kaudit_core.provisioning.intent import AuditIntent
+from kaudit_core.provisioning.observed import inspected
+from kaudit_core.provisioning.plan import Host
+from kaudit_core.provisioning.settings import Settings
+
+ON: Final = "on"
+OFF: Final = "off"
+UNFINISHED: Final = "unfinished"
+FOREIGN: Final = "not by kaudit"
+
+
+@dataclass
+class Status:
+    """One master. policy: sha256 of what is in force, "" for none; since: by the host's clock; drift: sentences."""
+
+    master: str
+    auditing: str
+    policy: str = ""
+    since: str = ""
+    drift: list[str] = field(default_factory=list)
+
+
+def status_of(
+    master: str,
+    host: Host,
+    servers: Sequence[Mapping[str, Any]],
+    ready: bool,
+    log_there: bool,
+    wanted: tuple[Settings, str] | None,
+) -> Status:
+    """Compare a host with its record; `wanted`: also with the inventory's settings and its policy's sha256."""
+    entry = record.in_force(host.entries)
+    made = Status(master, _auditing(host, entry))
+    if entry is not None:
+        made.policy, made.since = entry["policy_sha256"], entry["since"]
+        made.drift += _host_drift(host, AuditIntent.from_json(entry["intent"]), entry)
+        made.drift += [] if log_there else [f"{entry['intent']['flags']['audit-log-path']} is missing"]
+    if host.pending is not None:
+        how = "the timer has restored what was before" if host.restored else "its timer may still restore"
+        made.drift.append(f"deployment {host.pending['id']} was never finished ({how}); run enable.yml again")
+    made.drift += _server_drift(host, servers, ready)
+    if wanted is not None:
+        made.drift += _wanted_drift(entry, *wanted)
+    return made
+
+
+def _auditing(host: Host, entry: record.Entry | None) -> str:
+    if host.pending is not None:
+        return UNFINISHED
+    if entry is not None:
+        return ON
+    return FOREIGN if inspected(host.manifest).audit_flags else OFF
+
+
+def _host_drift(host: Host, intent: AuditIntent, entry: record.Entry) -> Iterator[str]:
+    """The files against what was deployed."""
+    if host.policy is None:
+        yield "the policy is gone"
+    elif host.policy.sha256 != entry["policy_sha256"]:
+        yield f"{host.policy.path} was changed since it was deployed"
+    if host.manifest.sha256 == entry["manifest_sha256"]:
+        return
+    view = inspected(host.manifest)
+    yield from _flag_drift("the manifest", view.flags, intent)
+    mounted = {mount.name for mount in view.mounts}
+    yield from (f"the manifest lacks the mount {mount.name}" for mount in intent.mounts if mount.name not in mounted)
+    for name, value in intent.annotations.items():
+        if view.annotations.get(name) != value:
+            yield f"the manifest's annotation {name} is {view.annotations.get(name, 'gone')}: it was written anew"
+            break
+
+
+def _flag_drift(what: str, found: Mapping[str, str], intent: AuditIntent) -> Iterator[str]:
+    for name, value in intent.flags.items():
+        if found.get(name) != value:
+            yield f"{what} has --{name} {found.get(name, 'not at all')}, deployed was {value}"
+
+
+def _server_drift(host: Host, servers: Sequence[Mapping[str, Any]], ready: bool) -> Iterator[str]:
+    """What runs against the manifest."""
+    if not ready:
+        yield "the API server is not ready"
+    flags = audit_flags(manifest.inspect(host.manifest.text).flags)
+    for server in servers:
+        for name in {**flags, **server["audit_flags"]}:
+            if flags.get(name) != server["audit_flags"].get(name):
+                running = server["audit_flags"].get(name, "not at all")
+                yield f"the running API server has --{name} {running}, its manifest {flags.get(name, 'not at all')}"
+
+
+def _wanted_drift(entry: record.Entry | None, settings: Settings, policy_sha256: str) -> Iterator[str]:
+    """The inventory against what was deployed."""
+    if entry is None:
+        yield "not deployed as the inventory wants it; run enable.yml"
+        return
+    if entry["policy_sha256"] != policy_sha256:
+        yield f"the policy in force is not the inventory's ({policy_sha256[:12]}); run enable.yml"
+    intent = settings.intent(policy_sha256, "")
+    for name, value in intent.flags.items():
+        if entry["intent"]["flags"].get(name) != value:
+            yield f"deployed --{name} is {entry['intent']['flags'].get(name, 'none')}, the inventory wants {value}"
