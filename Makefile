@@ -10,7 +10,7 @@ JOBS := 2
 # loadfile: tests of one file share their fixtures.
 PARALLEL := -n $(JOBS) --dist loadfile
 # The parts that need neither Go nor a compiler.
-QUICK := tests/test_repository.py tests/lab/test_cache.py tests/lab/test_poller.py $(wildcard $(addprefix tests/,policy events verification provisioning cli tables matcher))
+QUICK := tests/test_repository.py tests/packaging/test_role_docs.py tests/lab/test_cache.py tests/lab/test_poller.py $(wildcard $(addprefix tests/,policy events verification provisioning cli tables matcher))
 SCRIPTS := .ci/run $(wildcard tools/*.sh tests/lab/*.sh tests/lab/files/usr/local/sbin/*)
 HEADERS := $(wildcard kaudit_core/matcher/*.hpp)
 
@@ -24,10 +24,14 @@ setup: ## the virtual environment with kaudit and its development tools
 
 .PHONY: tools
 tools: setup ## setup, and a Go toolchain for the oracle
-	@tools/go.sh $(VENV)
+	@tools/go.sh $(VENV) >/dev/null
 
 .PHONY: demo
-demo: setup ## verify a real log, then a copy that was tampered with
+demo: lab-build ## three real masters: turn auditing on, make requests, verify every record (root)
+	@PYTHONPATH=. $(PYTHON) demo/masters_demo.py
+
+.PHONY: demo-verify
+demo-verify: setup ## verify a real log, then a copy that was tampered with
 	@$(PYTHON) demo/verify_demo.py
 
 .PHONY: oracle
@@ -73,10 +77,15 @@ lint: setup ## types and linters
 	@$(PYTHON) -m ruff format --check
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m yamllint --strict .
+	@$(PYTHON) tools/role_docs.py --check
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ansible-lint --offline --strict
 	@$(VENV)/bin/shellcheck $(SCRIPTS)
 	@$(VENV)/bin/clang-format --dry-run --Werror $(HEADERS)
 	@tools/warnings.sh $(PYTHON)
+
+.PHONY: docs
+docs: setup ## the READMEs of the roles, from their argument_specs
+	@$(PYTHON) tools/role_docs.py
 
 .PHONY: bench
 bench: setup ## start-up times and policy reading against their bounds

@@ -1,6 +1,6 @@
 """The main job on real input: a log that a real kube-apiserver wrote, its policy, and a copy that was tampered with.
 
-Run by `make demo`. Every step prints the command that a user would type; a step that ends otherwise than it
+Run by `make demo-verify`. Every step prints the command that a user would type; a step that ends otherwise than it
 should ends the demo with exit code 1.
 """
 

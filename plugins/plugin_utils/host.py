@@ -38,9 +38,14 @@ class Host:
         return str(result.get("stdout", ""))
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes, None where they can't be read (a process has ended)."""
+        """A file's bytes, None where there is none; AnsibleError for one that can't be read."""
         result = self.module("slurp", {"src": path})
-        return b64decode(result["content"]) if "content" in result else None
+        if "content" in result:
+            return b64decode(result["content"])
+        if "not found" in str(result.get("msg")):
+            return None
+        advice = "connect as root, or set ansible_become" if "not readable" in str(result.get("msg")) else "look at it"
+        raise AnsibleError(f"{path}: can't be read on the host: {result.get('msg')}; {advice}")
 
     def request(self, api: Mapping[str, str], uri: str, method: str = "GET", **more: Any) -> dict[str, Any]:
         """A request to the API server, as an administrator; `status` is its code, 0 or less without an answer."""
