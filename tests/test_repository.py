@@ -88,11 +88,13 @@ def test_commands_in_documents_exist(document: str) -> None:
 
 
 def test_versions_are_equal() -> None:
-    """The package, the module and the collection carry one version."""
+    """The package, the module, the collection, its plugins and its execution environment carry one version."""
     package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     collection = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    plugins = re.findall(r'^VERSION = "(.+)"$', (ROOT / "plugins/plugin_utils/core.py").read_text(), re.MULTILINE)
+    environment = re.findall(r"^kaudit==(.+)$", (ROOT / "meta/ee-requirements.txt").read_text(), re.MULTILINE)
 
-    assert {kaudit_core.__version__} == {package, collection}
+    assert [[kaudit_core.__version__]] * 4 == [[package], [collection], plugins, environment]
 
 
 @pytest.mark.parametrize("path", FRAGMENTS, ids=lambda path: path.name)

@@ -6,7 +6,7 @@ import binascii
 import hashlib
 import json
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,8 +63,11 @@ class HostFiles:
         """One of the files asked for; raises KeyError for others."""
         return self._files[path]
 
-    def json(self, path: str, kind: type) -> Any:
-        """What a file of ours holds, None without it; raises HostRefused for what we never wrote."""
+    def json(self, path: str, kind: type, keys: Iterable[str] = ()) -> Any:
+        """What a file of ours holds, None without it; raises HostRefused for what we never wrote.
+
+        keys: that it has, or every item of a list.
+        """
         file = self.get(path)
         if file is None:
             return None
@@ -72,7 +75,9 @@ class HostFiles:
             value = json.loads(file.data)
         except ValueError as error:
             raise HostRefused(f"{path}: this is no JSON ({error}); move it away and run the play again") from error
-        if not isinstance(value, kind):
+        items = value if kind is list and isinstance(value, list) else [value]
+        whole = isinstance(value, kind) and all(isinstance(item, dict) and item.keys() >= {*keys} for item in items)
+        if not whole:
             raise HostRefused(f"{path}: not what kaudit writes there; move it away and run the play again")
         return value
 

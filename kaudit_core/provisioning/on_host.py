@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 from kaudit_core.policy.reader import read_policy
-from kaudit_core.policy.versions import NEWEST, KubernetesVersion
+from kaudit_core.policy.versions import NEWEST, OLDEST, KubernetesVersion
 from kaudit_core.provisioning import drift, record
 from kaudit_core.provisioning import kubeadm_config as cluster_configuration
 from kaudit_core.provisioning import plan as planning
@@ -23,13 +25,30 @@ Plain = Mapping[str, Any]
 def check_settings(variables: Plain) -> dict[str, str]:
     """Directories on the host, by what they are for; raises SettingsError for variables that can't be used."""
     settings = Settings.from_variables(variables)
-    times = {name: float(variables[name]) for name in ("settle_seconds", "ready_timeout", "restore_after")}
+    times = {name: _seconds(variables, name) for name in ("settle_seconds", "ready_timeout", "restore_after")}
     if times["restore_after"] <= times["ready_timeout"] + times["settle_seconds"]:
         raise ValueError(
             f"apiserver_audit_restore_after: {times['restore_after']:.0f} s would end a deployment that may take"
             f" {times['ready_timeout'] + times['settle_seconds']:.0f} s (ready_timeout and settle_seconds); raise it"
         )
+    state = str(variables.get("state_directory") or "/var/lib/kaudit").rstrip("/") + "/"
+    for name, path in (("log", settings.log_path), ("policy", settings.policy_path)):
+        if path.startswith(state):
+            raise ValueError(
+                f"apiserver_audit_{name}_path: {path} is in apiserver_audit_state_directory, which disable.yml removes;"
+                " give it another place"
+            )
     return {"policy": settings.policy_directory, "log": settings.log_directory}
+
+
+def _seconds(variables: Plain, name: str) -> float:
+    try:
+        value = float(variables[name])
+    except (TypeError, ValueError):
+        value = -1
+    if not 0 <= value < inf:
+        raise ValueError(f"apiserver_audit_{name}: {variables[name]!r} is no number of seconds")
+    return value
 
 
 def api_access(files: Plain, paths: Plain, override: Plain) -> dict[str, str]:
@@ -42,23 +61,25 @@ def api_access(files: Plain, paths: Plain, override: Plain) -> dict[str, str]:
             " manifest elsewhere is named by apiserver_audit_manifest"
         )
     flags = inspected(file).flags
-    address = override.get("address") or flags.get("advertise-address", "127.0.0.1")
-    shown = f"[{address}]" if ":" in address else address
+    address = override.get("address") or flags.get("advertise-address") or "127.0.0.1"
+    shown = f"[{address.strip('[]')}]" if ":" in address else address
     pki = "/etc/kubernetes/pki"
     return {
-        "url": f"https://{shown}:{flags.get('secure-port', '6443')}",
-        "ca": override.get("ca") or flags.get("client-ca-file", f"{pki}/ca.crt"),
+        "url": f"https://{shown}:{flags.get('secure-port') or 6443}",
+        "ca": override.get("ca") or flags.get("client-ca-file") or f"{pki}/ca.crt",
         "certificate": override.get("certificate")
-        or flags.get("kubelet-client-certificate", f"{pki}/apiserver-kubelet-client.crt"),
-        "key": override.get("key") or flags.get("kubelet-client-key", f"{pki}/apiserver-kubelet-client.key"),
+        or flags.get("kubelet-client-certificate")
+        or f"{pki}/apiserver-kubelet-client.crt",
+        "key": override.get("key") or flags.get("kubelet-client-key") or f"{pki}/apiserver-kubelet-client.key",
     }
 
 
 def server_version(answer: Plain, files: Plain, paths: Plain, allow_untested: bool) -> str:
     """The running server's version; of one that an unfinished deployment keeps from answering, what that noted."""
-    found = (answer.get("json") or {}).get("gitVersion") if answer.get("status") == 200 else None
+    told = answer.get("json") if answer.get("status") == 200 else None
+    found = told.get("gitVersion") if isinstance(told, dict) else None
     if found is None:
-        pending = HostFiles(files["results"]).json(f"{paths['state']}/{PENDING}", dict)
+        pending = HostFiles(files["results"]).json(f"{paths['state']}/{PENDING}", dict, record.KEPT)
         if pending is None:
             said = answer.get("msg") or f"status {answer.get('status')}"
             raise HostRefused(
@@ -66,7 +87,7 @@ def server_version(answer: Plain, files: Plain, paths: Plain, allow_untested: bo
             )
         found = pending["kubernetes_version"]
     try:
-        KubernetesVersion.parse(found)
+        KubernetesVersion.parse(str(found))
     except ValueError as error:
         if not allow_untested:
             raise ValueError(f"{error}; to go on all the same set apiserver_audit_allow_untested: true") from error
@@ -124,17 +145,20 @@ def probe(text: str, source: str, version: str, name: str) -> dict[str, Any] | N
 
 
 def policy_version(version: str) -> KubernetesVersion:
-    """The version that a policy is read for; of a server that nobody tested, the newest."""
+    """The version that a policy is read for; of a server that nobody tested, the nearest one."""
     try:
         return KubernetesVersion.parse(version)
     except ValueError:
-        return NEWEST
+        minor = re.match(r"v?1\.(\d+)", version)
+        return OLDEST if minor and int(minor[1]) < OLDEST.minor else NEWEST
 
 
 def kubeadm_config(text: str, state: str, ours: Plain, wanted: Plain, original: str) -> str:
     """kubeadm's ClusterConfiguration with auditing in it, or (state absent) as it was before."""
     combined, intent = AuditIntent.from_json(ours), AuditIntent.from_json(wanted)
+    gone = AuditIntent(absent_mounts=tuple(set(combined.absent_mounts) - {mount.name for mount in intent.mounts}))
     try:
+        text = cluster_configuration.apply(text, gone)
         if state == "present":
             return cluster_configuration.apply(text, intent, combined)
         if original and cluster_configuration.apply(original, combined) == text:

@@ -21,7 +21,7 @@ from kaudit_core.provisioning.observed import (
     check_strays,
 )
 from kaudit_core.provisioning.refusal import EditRefused
-from kaudit_core.provisioning.settings import Settings
+from kaudit_core.provisioning.settings import DEPLOYMENT_ANNOTATION, Settings
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ class Plan:
 
     manifest: the text to be written; before_sha256: of the file it was computed from.
     keep_backup: the files on the host come from a deployment that was never proven, so they are no backup.
+    unproven: its manifest does too, so the API server needn't be ready.
     resume: such a deployment wants what this one wants, and is finished instead of begun anew.
     restored: the timer has ended an earlier deployment, which goes into the record now.
     pending: written to the host before anything is changed there.
@@ -53,6 +54,7 @@ class Plan:
     original_policy: bool
     kubeadm_original: str
     resume: bool = False
+    unproven: bool = False
     keep_backup: bool = False
     restored: bool = False
 
@@ -72,9 +74,22 @@ class Host:
     kubeadm_original: HostFile | None = None
 
     @property
+    def written(self) -> Mapping[str, Any] | None:
+        """The deployment that wrote the manifest at hand and never proved it: the pending one, or one before it."""
+        found = [self.pending, self.pending.get("replaces")] if self.pending else []
+        return next((each for each in found if each and self.manifest.sha256 == each["manifest_sha256"]), None)
+
+    @property
     def unproven(self) -> bool:
         """Whether the manifest is one that a deployment wrote and never proved."""
-        return self.pending is not None and self.manifest.sha256 == self.pending["manifest_sha256"]
+        return self.written is not None
+
+    @property
+    def backed_up(self) -> bool:
+        """Whether the pending deployment's backup is what it shall be: perhaps only the policy was replaced since."""
+        if self.pending is None or self.restored:
+            return False
+        return self.unproven or self.manifest.sha256 == self.pending.get("before_sha256")
 
 
 def read_host(
@@ -96,8 +111,8 @@ def read_host(
     return Host(
         file,
         files.get(paths["policy"]),
-        files.json(f"{state}/{RECORD}", list) or [],
-        files.json(f"{state}/{PENDING}", dict),
+        files.json(f"{state}/{RECORD}", list, (*record.KEPT, "outcome")) or [],
+        files.json(f"{state}/{PENDING}", dict, (*record.KEPT, "backup", "before")),
         files.get(f"{state}/{RESTORED}") is not None,
         max((str(process["started"]) for process in processes), default=""),
         *(files.get(f"{state}/{name}") for name in ORIGINALS),
@@ -108,11 +123,12 @@ def plan_enable(
     host: Host, settings: Settings, policy_sha256: str, deployment: str, started: str, kubernetes_version: str
 ) -> Plan:
     """Bring an API server to audit by this policy; `deployment` is the name of a new one. Raises HostRefused."""
-    previous = _previous(host)
-    last = _annotations(host).get("kaudit.k8s/deployment", "")
+    previous = record.intent_of(_writer(host))
+    last = _last_deployment(host)
     same = settings.intent(policy_sha256, last or deployment)
     reasons = _reasons(host, same, previous, policy_sha256)
-    resume = host.unproven and _applied(host, same, previous) == host.manifest.text and not host.restored
+    # With another policy on the host nobody knows which one the server has read.
+    resume = host.unproven and host.written is host.pending and len(reasons) == 1 and not host.restored
     name = last if resume or not reasons else deployment
     intent = settings.intent(policy_sha256, name)
     text = _applied(host, intent, previous)
@@ -121,15 +137,34 @@ def plan_enable(
 
 def plan_disable(host: Host, deployment: str, started: str, kubernetes_version: str) -> Plan:
     """Take auditing away: the original's bytes where nobody else has changed the manifest since. Raises HostRefused."""
-    entry = host.pending if host.unproven else record.in_force(host.entries)
-    if entry is None:
-        return _plan(host, host.manifest.text, AuditIntent(), [], "", started, "", kubernetes_version, False)
-    if host.original is not None and host.manifest.sha256 in (entry["manifest_sha256"], host.original.sha256):
-        text = host.original.text
-    else:
-        text = _edited(host, lambda: manifest.remove(host.manifest.text, AuditIntent.from_json(entry["intent"])))
-    reasons = ["auditing was enabled by kaudit"]
-    return _plan(host, text, AuditIntent(), reasons, deployment, started, "", kubernetes_version, False)
+    entry = _writer(host)
+    if entry is None and (last := _last_deployment(host)):
+        raise HostRefused(
+            f"{host.manifest.path}: its annotation names kaudit's deployment {last!r}, which is not in the record; put"
+            " the record back, or take auditing and this annotation out by hand"
+        )
+    text = _without(host, AuditIntent.from_json(entry["intent"])) if entry else host.manifest.text
+    same = text == host.manifest.text
+    reasons = [] if same and not host.unproven else ["auditing was enabled by kaudit"]
+    resume = same and host.unproven and host.written is host.pending
+    name = str(entry["id"]) if entry and resume else deployment
+    return _plan(host, text, AuditIntent(), reasons, name, started, "", kubernetes_version, resume)
+
+
+def _without(host: Host, intent: AuditIntent) -> str:
+    """The manifest without auditing: the original, if only kaudit changed it since; else without what is kaudit's."""
+    if host.original is not None:
+        text, previous = host.original.text, AuditIntent()
+        try:
+            for made in [AuditIntent.from_json(entry["intent"]) for entry in record.since_disabled(host.entries)]:
+                text, previous = manifest.apply(text, made, previous), made
+            if host.unproven:
+                text = manifest.apply(text, intent, previous)
+        except EditRefused:
+            text = ""
+        if text == host.manifest.text:
+            return host.original.text
+    return _edited(host, lambda: manifest.remove(host.manifest.text, intent))
 
 
 def _plan(
@@ -155,9 +190,7 @@ def _plan(
         "intent": intent.as_json(),
         "kubernetes_version": kubernetes_version,
         "kaudit_version": kaudit_core.__version__,
-        "backup": host.pending["backup"] if host.unproven and host.pending else name,
-        "before": host.pending["before"] if host.unproven and host.pending else None,
-        "from": host.pending["from"] if host.unproven and host.pending else None,
+        **_way_back(host, name, resume),
     }
     return Plan(
         changed=bool(reasons),
@@ -175,9 +208,20 @@ def _plan(
         kubeadm_original=host.kubeadm_original.text if host.kubeadm_original else "",
         ours=record.combined([*host.entries, *([host.pending] if host.pending else []), pending]).as_json(),
         resume=resume,
-        keep_backup=host.unproven,
+        unproven=host.unproven,
+        keep_backup=host.backed_up,
         restored=host.restored,
     )
+
+
+def _way_back(host: Host, name: str, resume: bool) -> dict[str, Any]:
+    """What a rollback needs, from the first of several deployments that were not finished."""
+    made: dict[str, Any] = {"backup": name, "before_sha256": host.manifest.sha256, "from": None}
+    if host.pending and host.backed_up:
+        made |= {key: host.pending[key] for key in made if key in host.pending}
+    # Without a resume the unproven server is to be replaced too.
+    before = host.pending["before"] if host.pending and resume else None
+    return {**made, "before": before, "replaces": _short(host.written)}
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
@@ -197,13 +241,19 @@ def _reasons(host: Host, same: AuditIntent, previous: AuditIntent | None, policy
     return made
 
 
-def _previous(host: Host) -> AuditIntent | None:
-    """What kaudit put into the manifest at hand."""
-    return record.intent_of(host.pending if host.unproven else record.in_force(host.entries))
+def _writer(host: Host) -> record.Entry | None:
+    """The deployment that put into the manifest at hand what is there of kaudit, whoever edited it since."""
+    if host.written is None and host.pending and host.pending["id"] == _last_deployment(host):
+        return host.pending
+    return host.written or record.in_force(host.entries)
 
 
-def _annotations(host: Host) -> dict[str, str]:
-    return _edited(host, lambda: manifest.inspect(host.manifest.text)).annotations
+def _short(written: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return {key: written[key] for key in ("id", "manifest_sha256", "intent")} if written else None
+
+
+def _last_deployment(host: Host) -> str:
+    return _edited(host, lambda: manifest.inspect(host.manifest.text)).annotations.get(DEPLOYMENT_ANNOTATION, "")
 
 
 def _applied(host: Host, intent: AuditIntent, previous: AuditIntent | None) -> str:

@@ -16,6 +16,7 @@ DEPLOYED: Final = "deployed"
 ROLLED_BACK: Final = "rolled-back"
 RESTORED_BY_TIMER: Final = "restored-by-timer"
 DISABLED: Final = "disabled"
+KEPT: Final = ("id", "started", "policy_sha256", "manifest_sha256", "intent", "kubernetes_version", "kaudit_version")
 Entry = Mapping[str, Any]
 
 
@@ -25,36 +26,38 @@ def in_force(entries: Sequence[Entry]) -> Entry | None:
     return last if last and last["outcome"] == DEPLOYED else None
 
 
+def since_disabled(entries: Sequence[Entry]) -> list[Entry]:
+    """The deployments that stayed since the manifest was last without auditing."""
+    made: list[Entry] = []
+    for entry in entries:
+        made = [] if entry["outcome"] == DISABLED else [*made, entry] if entry["outcome"] == DEPLOYED else made
+    return made
+
+
 def intent_of(entry: Entry | None) -> AuditIntent | None:
     """What a deployment put into the manifest."""
     return AuditIntent.from_json(entry["intent"]) if entry else None
 
 
 def combined(entries: Sequence[Entry]) -> AuditIntent:
-    """Whatever these deployments wanted, the last one's values winning."""
+    """Whatever these deployments wanted, the last one's values winning.
+
+    absent_mounts: those whose container path a later deployment gave to a mount of another name.
+    """
     intents = [AuditIntent.from_json(entry["intent"]) for entry in entries]
+    named = {mount.name: mount for intent in intents for mount in intent.mounts}
+    placed = {mount.container_path.rstrip("/"): mount.name for intent in intents for mount in intent.mounts}
+    mounts = [mount for mount in named.values() if placed[mount.container_path.rstrip("/")] == mount.name]
+    kept = {mount.name for mount in mounts}
     return AuditIntent(
         {name: value for intent in intents for name, value in intent.flags.items()},
-        tuple({mount.name: mount for intent in intents for mount in intent.mounts}.values()),
+        tuple(mounts),
         {name: value for intent in intents for name, value in intent.annotations.items()},
+        tuple(name for name in named if name not in kept),
     )
 
 
 def pending_entry(pending: Mapping[str, Any], outcome: str, finished: str, **more: Any) -> dict[str, Any]:
     """The entry that a deployment under way becomes when it ends; `finished` as in 2026-11-21T04:30:00Z."""
-    kept = (
-        "id",
-        "started",
-        "from",
-        "policy_sha256",
-        "manifest_sha256",
-        "intent",
-        "kubernetes_version",
-        "kaudit_version",
-    )
-    return {
-        **{key: pending[key] for key in kept if key in pending},
-        "finished": finished,
-        "outcome": outcome,
-        **more,
-    }
+    kept = {key: pending[key] for key in (*KEPT, "from") if key in pending}
+    return {**kept, "finished": finished, "outcome": outcome, **more}

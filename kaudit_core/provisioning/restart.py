@@ -62,6 +62,9 @@ class Seen:
 class RestartWatch:
     """Waits for a server that isn't one of `before` and has `flags`, ready for `settle` seconds without a break.
 
+    One with other flags may be the last that the kubelet started before it saw the manifest: it fails the watch only
+    if it stays for `settle` seconds.
+
     before: process ids that don't count. logs_before: container logs that were there before. limit: seconds to get
     ready in, the settling not counted.
     """
@@ -76,19 +79,23 @@ class RestartWatch:
     ready_since: float | None = None
     why: str = ""
     _ended: int = field(default=0, repr=False)
+    _wrong_since: float | None = field(default=None, repr=False)
 
     def observe(self, seen: Seen) -> str:
         """What is proven after this look: waiting, proven, or failed (`why` says it)."""
         found = [process for process in seen.processes if process.pid not in self.before]
-        wrong = [process for process in found if dict(seen.processes[process]) != dict(self.flags)]
-        if wrong and len(wrong) == len(found):
-            return self._fail(_difference(seen.processes[wrong[0]], self.flags))
-        process = next((process for process in found if process not in wrong), None)
+        process = next((process for process in found if dict(seen.processes[process]) == dict(self.flags)), None)
+        if process is not None or not found:
+            self._wrong_since = None
+        elif self._wrong_since is None:
+            self._wrong_since = seen.at
+        elif seen.at - self._wrong_since >= self.settle:
+            return self._fail(_difference(seen.processes[found[0]], self.flags))
         if process != self.process:
             self.process, self.ready_since = process, None
         started = len(seen.logs - self.logs_before)
         # Twice in a row: between the two questions of one look a container may just have started.
-        self._ended = self._ended + 1 if process is None and started >= ENDED_OFTEN else 0
+        self._ended = self._ended + 1 if not found and started >= ENDED_OFTEN else 0
         if self._ended > 1:
             return self._fail(f"the new API server was started {started} times and ended each time")
         # Of several servers it isn't known which one answered (pitfall P6).
@@ -98,7 +105,9 @@ class RestartWatch:
             self.ready_since = seen.at
         if self.ready_since is not None:
             return PROVEN if seen.at - self.ready_since >= self.settle else WAITING
-        return self._fail(self._overdue(seen)) if seen.at - self.began > self.limit else WAITING
+        if seen.at - self.began <= self.limit or self._wrong_since is not None:
+            return WAITING
+        return self._fail(self._overdue(seen))
 
     def _fail(self, why: str) -> str:
         self.why = why
@@ -137,7 +146,9 @@ def last_words(container: str, kubelet: str, most: int = 4) -> list[str]:
     if own:
         return _last(telling or own, most)
     about = [line for line in kubelet.splitlines() if "kube-apiserver" in line and _TELLING.search(line)]
-    return _last(about, most)
+    # While its API server is away, the kubelet can't write down its events, and says each of them once more.
+    causes = [line.rpartition(". Error: ")[2] for line in about if "Unable to write event" not in line]
+    return _last(causes, most)
 
 
 _TELLING: Final = re.compile(r"^[EF]\d{4}|err=|[Ee]rror|panic|fatal", re.ASCII)

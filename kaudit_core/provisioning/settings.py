@@ -24,8 +24,14 @@ _TYPED: Final = {
     "audit-log-maxsize": "apiserver_audit_log_max_size",
 }
 _SHARED_DIRECTORIES: Final = frozenset(
-    ["/", "/etc", "/etc/kubernetes", "/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/var", "/var/log", "/var/lib"]
+    [
+        *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root"),
+        *("/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/usr/local", "/usr/share", "/var/tmp", "/etc/ssl"),
+        *("/etc/ssl/certs", "/etc/kubernetes", "/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/var/lib"),
+        *("/var/lib/etcd", "/var/lib/kubelet", "/var/log", "/var/log/containers", "/var/log/pods"),
+    ]
 )
+"""Of a log's directory only root may read, and it is removed with the logs if that is asked for."""
 
 
 class SettingsError(ValueError):
@@ -87,12 +93,12 @@ def _intent(settings: Settings, policy_sha256: str, deployment: str) -> AuditInt
         "audit-log-maxbackup": str(settings.log_max_backup),
         "audit-log-maxsize": str(settings.log_max_size),
     }
-    own = (
-        Mount(POLICY_MOUNT, settings.policy_directory, settings.policy_directory, read_only=True),
-        Mount(LOG_MOUNT, settings.log_directory, settings.log_directory, read_only=False),
-    )
     annotations = {POLICY_ANNOTATION: policy_sha256, DEPLOYMENT_ANNOTATION: deployment}
     try:
+        own = (
+            Mount(POLICY_MOUNT, settings.policy_directory, settings.policy_directory, read_only=True),
+            Mount(LOG_MOUNT, settings.log_directory, settings.log_directory, read_only=False),
+        )
         return AuditIntent({**typed, **settings.flags}, (*own, *settings.mounts), annotations)
     except ValueError as error:
         raise SettingsError(f"apiserver_audit_extra_mounts or a path: {error}") from error
@@ -101,7 +107,7 @@ def _intent(settings: Settings, policy_sha256: str, deployment: str) -> AuditInt
 def _path(given: Mapping[str, Any], key: str) -> str:
     variable = f"apiserver_audit_{key}"
     value = given.get(key)
-    if not isinstance(value, str) or not value.startswith("/") or normpath(value) != value or value == "/":
+    if not isinstance(value, str) or not value.startswith("/") or normpath(value) != value or value[1:2] in ("", "/"):
         raise SettingsError(f"{variable}: {value!r} is no absolute path without '..'; write one like /srv/audit/a.log")
     if dirname(value) in _SHARED_DIRECTORIES:
         raise SettingsError(
@@ -126,13 +132,17 @@ def _flags(given: Any) -> dict[str, str]:
         raise SettingsError(f"{variable}: write a mapping like {{audit-log-mode: batch}}")
     made = {}
     for name, value in given.items():
-        if not name.startswith("audit-"):
+        if not isinstance(name, str) or not name.startswith("audit-"):
             raise SettingsError(f"{variable}: {name!r} is not about auditing; write names like audit-log-mode")
         if name in _TYPED:
             raise SettingsError(f"{variable}: {name} has a variable of its own; set {_TYPED[name]}")
         if isinstance(value, (dict, list)) or value is None:
             raise SettingsError(f"{variable}: {name} needs a text, a number or a truth value")
         made[name] = str(value).lower() if isinstance(value, bool) else str(value)
+        try:
+            AuditIntent({name: made[name]})
+        except ValueError as error:
+            raise SettingsError(f"{variable}: {error}") from error
     return made
 
 
@@ -144,6 +154,8 @@ def _mounts(given: Any) -> tuple[Mount, ...]:
     for mount in given:
         try:
             made.append(Mount(**mount))
-        except (TypeError, ValueError) as error:
+            if not isinstance(made[-1].read_only, bool):
+                raise ValueError(f"read_only is {made[-1].read_only!r}, neither true nor false")
+        except (AttributeError, TypeError, ValueError) as error:
             raise SettingsError(f"{variable}: {error}; a mount has name, host_path, container_path, type") from error
     return tuple(made)

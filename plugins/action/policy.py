@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.core import core, plain
@@ -18,28 +18,32 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the policy's source, sha256, notes, and its text or the file to copy."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        deployable = core("policy.deployable")
-        data, source, found = self._given(deployable)
+        result.update(changed=False)
+        deployable, given = core("policy.deployable"), plain(self._task.args)
+        version = given.get("kubernetes_version") or None
         try:
-            policy = deployable.check_policy(data, source, plain(self._task.args.get("kubernetes_version") or None))
+            data, source, found = self._given(deployable, given)
+            if version and given.get("nearest"):
+                version = str(core("provisioning.on_host").policy_version(version))
+            policy = deployable.check_policy(data, source, version)
         except (deployable.PolicyRefused, ValueError) as error:
-            raise AnsibleActionFail(str(error)) from error
-        result.update(changed=False, sha256=policy.sha256, source=source, notes=policy.notes, file=found)
-        result.update(text=policy.text)
+            result.update(failed=True, msg=str(error))
+            return result
+        result.update(sha256=policy.sha256, source=source, notes=policy.notes, file=found, text=policy.text)
         return result
 
-    def _given(self, deployable: Any) -> tuple[bytes, str, str]:
-        """The policy's bytes, a name for messages, and its file ("" for a variable)."""
-        file, content = plain(self._task.args.get("file") or ""), plain(self._task.args.get("content") or "")
+    def _given(self, deployable: Any, given: dict[str, Any]) -> tuple[bytes, str, str]:
+        """The policy's bytes, a name for messages, and its file ("" for a variable); ValueError without one."""
+        file, content = given.get("file"), given.get("content")
         if bool(file) == bool(content):
             both = "both are set" if file else "neither is set"
-            raise AnsibleActionFail(f"audit_policy_file or audit_policy_content: {both}; set one of them")
+            raise ValueError(f"audit_policy_file or audit_policy_content: {both}; set one of them")
         if content:
             return deployable.policy_text(content).encode(), "audit_policy_content", ""
         try:
             found = self._find_needle("files", file)
             with open(self._loader.get_real_file(found), "rb") as opened:
-                return opened.read(), file, found
+                return opened.read(), str(file), found
         except (AnsibleError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
-            raise AnsibleActionFail(f"{file}: can't be read: {reason}; check audit_policy_file") from error
+            raise ValueError(f"{file}: can't be read: {reason}; check audit_policy_file") from error

@@ -46,7 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _look(self, watch: Any) -> Any:
         """Look at the host once; container logs only while nothing runs that could be ready."""
-        processes = {}
+        processes: dict[Any, dict[str, Any]] = {}
         for process in self._restart.parse_processes(list_servers(self._host)):
             if process.pid in watch.before:
                 processes[process] = {}

@@ -19,8 +19,9 @@ def core(module: str) -> Any:
     _use_clone()
     try:
         package = importlib.import_module("kaudit_core")
-    except ImportError as error:
-        raise AnsibleError(f"the Python package kaudit is missing; {INSTALL}") from error
+    except ModuleNotFoundError:
+        # Ansible would append the cause, and the command must end the line.
+        raise AnsibleError(f"the Python package kaudit is missing; {INSTALL}") from None
     found = getattr(package, "__version__", "unknown")
     if found != VERSION:
         raise AnsibleError(
