@@ -7,6 +7,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
 JOBS := 2
+# Plays wait more than they compute, so a third lab fits on two cores.
+LABS := 3
 # loadfile: tests of one file share their fixtures.
 PARALLEL := -n $(JOBS) --dist loadfile
 # The parts that need neither Go nor a compiler.
@@ -54,22 +56,29 @@ lab-down: setup ## take them down
 lab-test: lab-build ## the tests on real masters (root)
 	@$(PYTEST) -m lab tests/lab
 
+# The masters are built beside the fast tests; the tests that need them wait. The last line is pytest's summary.
+define RUN_TESTS
+export KAUDIT_GO=$$(tools/go.sh $(VENV)); \
+$(PYTHON) -m tests.lab build & trap 'kill %1 2>/dev/null || true' EXIT; \
+$(PYTEST) -n $(LABS) --dist loadfile
+endef
+
 .PHONY: test
-test: oracle ## everything but the masters of lab-test
-	@KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTEST) $(PARALLEL) -m "not lab"
+test: oracle ## everything
+	@$(RUN_TESTS)
 
 .PHONY: test-full
 test-full: oracle ## everything, with the long Hypothesis and oracle runs
-	@KAUDIT_FULL=1 KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTEST) $(PARALLEL) -m "not lab"
+	@export KAUDIT_FULL=1; $(RUN_TESTS)
 
 .PHONY: quick
 quick: setup ## under 1 minute: units, tables, ruff
 	@$(PYTHON) -m ruff check
-	@$(PYTEST) $(PARALLEL) -m "not oracle" $(QUICK)
+	@$(PYTEST) $(PARALLEL) -m "not oracle and not lab" $(QUICK)
 
 .PHONY: check
 check: lint ## under 4 minutes: quick, properties, types, linters
-	@$(PYTEST) $(PARALLEL) -m "not oracle" $(QUICK) $(wildcard tests/properties)
+	@$(PYTEST) $(PARALLEL) -m "not oracle and not lab" $(QUICK) $(wildcard tests/properties)
 
 .PHONY: lint
 lint: setup ## types and linters
@@ -90,6 +99,10 @@ docs: setup ## the READMEs of the roles, from their argument_specs
 .PHONY: bench
 bench: setup ## start-up times and policy reading against their bounds
 	@$(PYTHON) bench/startup.py
+
+.PHONY: bench-lab
+bench-lab: lab-build ## what the plays take on real masters (root)
+	@$(PYTHON) -m bench.plays
 
 .PHONY: clean
 clean: ## remove what make made, the virtual environment too

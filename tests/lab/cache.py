@@ -49,7 +49,7 @@ def cached(name: str, inputs: Iterable[str | Path], make: Callable[[Path], None]
     finished.with_name(finished.name + USED).touch()
     if finished.exists():
         return finished
-    with _locked(home / f"{name}.lock", f"waiting for another run that makes {name}"):
+    with locked(home / f"{name}.lock", f"waiting for another run that makes {name}"):
         if finished.exists():
             return finished
         # Only the holder of the lock makes these, so older ones are what a killed run left.
@@ -76,7 +76,7 @@ def _drop_unused(home: Path, name: str) -> None:
 
 
 @contextmanager
-def _locked(path: Path, message: str) -> Iterator[None]:
+def locked(path: Path, message: str) -> Iterator[None]:
     """Hold an exclusive lock; it ends with the process."""
     with path.open("w") as lock:
         try:

@@ -1,4 +1,4 @@
-"""Labs as fixtures. `python -m tests.lab build` first: a cold build outlasts the guard against hanging tests."""
+"""Labs as fixtures. Where nothing is cached yet, the first one waits for what `make test` builds beside the tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.packages import obstacle
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "lab: needs root on Debian and boots masters; seconds to minutes each")
 
 
 @pytest.fixture(scope="session")

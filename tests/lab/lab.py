@@ -16,12 +16,12 @@ from types import TracebackType
 from tests.lab.access import Access, write_access
 from tests.lab.masters import CONFIGURATION, Profile, addresses, master_layers
 from tests.lab.namespaces import DIE_WITH_ME, ProcessTree
-from tests.lab.packages import need_packages
+from tests.lab.packages import need_inotify, need_packages
 from tests.lab.poller import Poller
 from tests.lab.rootfs import debian, keys, master_layer
 
 Finished = subprocess.CompletedProcess[str]
-BOOT_SECONDS = 120
+BOOT_SECONDS = 240
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 UPLOAD = ("kubeadm", "init", "phase", "upload-config", "kubeadm", "--config", f"/{CONFIGURATION}")
 
@@ -33,6 +33,7 @@ class CommandFailed(Exception):
 def prepare(hosts: int, profile: Profile) -> tuple[str, Path]:
     """Make and cache what such a lab boots from: the overlay's lower directories, and the masters' own."""
     need_packages()
+    need_inotify()
     base = f"{master_layer()}:{debian()}"
     return base, master_layers(addresses(hosts), profile, base)
 

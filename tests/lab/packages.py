@@ -8,7 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.lab.cache import say
+from tests.lab.cache import locked, say
+from tests.oracle.upstream import cache_directory
 
 # Command → the Debian package that brings it.
 NEEDED = {
@@ -21,6 +22,10 @@ NEEDED = {
     "nsenter": "util-linux",
     "setpriv": "util-linux",
 }
+
+# systemd, kubelet and API server of one host hold 19 inotify instances, and Debian allows a user 128.
+INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+INSTANCES_NEEDED = 1024
 
 
 def obstacle() -> str | None:
@@ -44,12 +49,26 @@ def need_packages() -> None:
     reason = obstacle()
     if reason:
         raise RuntimeError(reason)
-    missing = missing_packages()
-    if not missing:
+    if not missing_packages():
         return
-    say(f"installing {' '.join(missing)}")
+    home = cache_directory() / "lab"
+    home.mkdir(parents=True, exist_ok=True)
+    with locked(home / "packages.lock", "waiting for another run that installs packages"):
+        if missing := missing_packages():
+            _install(missing)
+
+
+def need_inotify() -> None:
+    """Let three labs fit side by side; it stays so until the machine is booted again."""
+    if int(INSTANCES.read_text()) < INSTANCES_NEEDED:
+        say(f"raising fs.inotify.max_user_instances to {INSTANCES_NEEDED}, for several hosts at a time")
+        INSTANCES.write_text(f"{INSTANCES_NEEDED}\n")
+
+
+def _install(packages: list[str]) -> None:
+    say(f"installing {' '.join(packages)}")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *missing]
+    install = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *packages]
     for command in (["apt-get", "-q", "update"], install):
         done = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

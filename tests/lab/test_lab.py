@@ -205,7 +205,9 @@ def test_a_killed_run_leaves_nothing_behind(lab_machine: None) -> None:
     )
     assert run.stdin and run.stdout
     tag, directory = run.stdout.readline().split()
-    time.sleep(0.5)
+    deadline = time.monotonic() + 60
+    while len(family(run.pid)) <= 20 and time.monotonic() < deadline:
+        time.sleep(0.1)
     processes = {pid: start_of(pid) for pid in family(run.pid)}
     theirs = namespaces_of(set(processes)) - ours
     assert len(processes) > 20
