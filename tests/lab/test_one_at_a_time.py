@@ -61,14 +61,17 @@ def test_masters_outside_the_limit_are_asked_for_their_health(limited: Run) -> N
     assert ["m1", "m3"] == [host for host in HOSTS if f"(item={host})" in asked]
 
 
-class TestAMasterIsDown:
-    """m3's API server is stopped while these run."""
+@pytest.fixture(scope="class")
+def down(cluster: Lab, limited: Run) -> Iterator[None]:
+    """m3 without its API server."""
+    cluster.ssh("m3", ["sh", "-c", STOP_SERVER])
+    yield
+    cluster.reset()
 
-    @pytest.fixture(scope="class", autouse=True)
-    def down(self, cluster: Lab, limited: Run) -> Iterator[None]:
-        cluster.ssh("m3", ["sh", "-c", STOP_SERVER])
-        yield
-        cluster.reset()
+
+@pytest.mark.usefixtures("down")
+class TestAMasterIsDown:
+    """Nobody is touched then."""
 
     def test_nothing_is_touched(self, cluster: Lab, policy: Path) -> None:
         before = touched(cluster)
