@@ -87,7 +87,7 @@ def open_segment(segment: Segment) -> SegmentStream:
             return SegmentStream(given, segment.path, keep_open=True)
         return SegmentStream(open(segment.path, "rb", buffering=_BUFFER), segment.path)
     except OSError as error:
-        raise _unreadable(segment.path, error) from error
+        raise unreadable(segment.path, error) from error
 
 
 class SegmentStream(io.RawIOBase):
@@ -109,6 +109,13 @@ class SegmentStream(io.RawIOBase):
 
             self._source = GzipFile(fileobj=self._file, mode="rb")
 
+    def plain_file(self) -> int | None:
+        """The descriptor of a regular file that is read as it stands, for readers that read by position."""
+        if self._keep_open or self._source is not self._file:
+            return None
+        number = self._file.fileno()
+        return number if stat.S_ISREG(os.fstat(number).st_mode) else None
+
     def readable(self) -> bool:
         return True
 
@@ -117,7 +124,7 @@ class SegmentStream(io.RawIOBase):
             try:
                 piece = self._source.read1(len(buffer))
             except (EOFError, zlib.error, OSError) as error:
-                self._failure = _unreadable(self.path, error)
+                self._failure = unreadable(self.path, error)
             else:
                 buffer[: len(piece)] = piece
                 return len(piece)
@@ -160,7 +167,7 @@ class _Search:
         except (FileNotFoundError, NotADirectoryError, ValueError):
             self.errors[path] = f"{path}: no such file; check the path"
         except OSError as error:
-            self.errors[path] = str(_unreadable(path, error))
+            self.errors[path] = str(unreadable(path, error))
         else:
             if stat.S_ISDIR(mode):
                 self._add_directory(path)
@@ -205,7 +212,7 @@ class _Search:
             with os.scandir(directory) as listing:
                 entries = [entry for entry in listing if entry.name[0] != "." and _LIKE_LOG.search(entry.name)]
         except OSError as error:
-            self.errors[directory] = str(_unreadable(directory, error))
+            self.errors[directory] = str(unreadable(directory, error))
             return set()
         names: set[str] = set()
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -216,7 +223,7 @@ class _Search:
                 if wanted:
                     missing = isinstance(error, FileNotFoundError) and entry.is_symlink()
                     why = f"{path}: a link to a file that does not exist; check the link"
-                    self.errors[path] = why if missing else str(_unreadable(path, error))
+                    self.errors[path] = why if missing else str(unreadable(path, error))
                 continue
             if wanted and stat.S_ISREG(mode):
                 names.add(entry.name)
@@ -242,7 +249,8 @@ def _rotation_order(name: str) -> tuple[str, int, int, str, bool, str]:
     return stem, _CURRENT, 0, "", plain, name
 
 
-def _unreadable(path: str, error: Exception) -> SegmentError:
+def unreadable(path: str, error: Exception) -> SegmentError:
+    """The sentence for what kept a segment from being read."""
     if isinstance(error, SegmentError):
         return error
     if isinstance(error, PermissionError):
