@@ -16,6 +16,7 @@
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define KAUDIT_AVX2 1
 #include <immintrin.h>
+#define KAUDIT_TARGET_AVX2 __attribute__((target("avx2,bmi,pclmul")))
 #endif
 
 namespace kaudit {
@@ -78,17 +79,17 @@ inline Block block_sse2(const char* at) {
 #endif
 
 #if defined(KAUDIT_AVX2)
-__attribute__((target("avx2"))) inline uint64_t bits_avx2(__m256i low, __m256i high) {
+KAUDIT_TARGET_AVX2 inline uint64_t bits_avx2(__m256i low, __m256i high) {
   return static_cast<uint32_t>(_mm256_movemask_epi8(low)) |
          static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(high))) << 32;
 }
 
-__attribute__((target("avx2"))) inline uint64_t same_avx2(__m256i low, __m256i high, char c) {
+KAUDIT_TARGET_AVX2 inline uint64_t same_avx2(__m256i low, __m256i high, char c) {
   const __m256i wanted = _mm256_set1_epi8(c);
   return bits_avx2(_mm256_cmpeq_epi8(low, wanted), _mm256_cmpeq_epi8(high, wanted));
 }
 
-__attribute__((target("avx2"))) inline Block block_avx2(const char* at) {
+KAUDIT_TARGET_AVX2 inline Block block_avx2(const char* at) {
   const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
   const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at) + 1);
   const __m256i fold = _mm256_set1_epi8(0x20), limit = _mm256_set1_epi8(0x1f);
@@ -107,18 +108,36 @@ __attribute__((target("avx2"))) inline Block block_avx2(const char* at) {
   return block;
 }
 
+struct Avx2 {
+  KAUDIT_TARGET_AVX2 static Block load(const char* at) { return block_avx2(at); }
+
+  KAUDIT_TARGET_AVX2 static uint64_t prefix_xor(uint64_t bits) {
+    const __m128i value = _mm_set_epi64x(0, static_cast<int64_t>(bits));
+    return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_clmulepi64_si128(value, _mm_set1_epi8(-1), 0)));
+  }
+};
+
 inline bool has_avx2() {
-  static const bool found = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+  static const bool found =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("pclmul");
   return found;
 }
 #endif
 
-inline Block block_portable(const char* at) {
+struct Portable {
+  static Block load(const char* at) {
 #if defined(__SSE2__)
-  return block_sse2(at);
+    return block_sse2(at);
 #else
-  return block_of_bytes(at);
+    return block_of_bytes(at);
 #endif
-}
+  }
+
+  // Bit i: an odd number of bits up to and with i.
+  static uint64_t prefix_xor(uint64_t bits) {
+    for (int shift = 1; shift < kBlock; shift *= 2) bits ^= bits << shift;
+    return bits;
+  }
+};
 
 }  // namespace kaudit

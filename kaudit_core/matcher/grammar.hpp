@@ -6,7 +6,7 @@
 //             are open (one bit each: brace or not). step() computes with masks; only brackets and scalars are visited
 //             one by one.
 // Invariants: accepts a text exactly when Python's json does, for texts without white space between tokens, nested
-//             up to kMaxDepth; anything else is refused (nullptr), and a caller that must know more looks closer.
+//             up to 63; anything else is refused (nullptr), and the reference looks closer (it allows 10,000, as Go).
 //             Every token of compact JSON touches its neighbours, so what may follow what is a shift by one bit.
 //             A string is a key where it follows `{`, or `,` in an object; then a colon must follow it and only then:
 //             adding the bits of the keys' opening quotes to the mask of string bytes carries to their closing quotes.
@@ -23,18 +23,6 @@
 
 namespace kaudit {
 
-constexpr int kMaxDepth = 512;  // deeper is for the reference: it allows 10,000 as Go does
-
-inline uint64_t prefix_xor(uint64_t bits) {
-  bits ^= bits << 1;
-  bits ^= bits << 2;
-  bits ^= bits << 4;
-  bits ^= bits << 8;
-  bits ^= bits << 16;
-  bits ^= bits << 32;
-  return bits;
-}
-
 // What the classes of a block's last byte, and the strings and brackets open behind it, mean to the next block.
 struct Grammar {
   uint64_t in_string = 0;    // all ones while a string goes on
@@ -47,25 +35,7 @@ struct Grammar {
   uint64_t after_key = 0;        // the closing quote of a key
   uint64_t after_value = 0;      // the last byte of a value
   uint64_t after_scalar = 0;     // a byte of a number or word
-  int depth = 0;
-  uint64_t braces[kMaxDepth / 64] = {};  // bit d: the bracket that opened depth d + 1 is a brace
-
-  bool in_object() const { return depth > 0 && (braces[(depth - 1) / 64] >> ((depth - 1) % 64) & 1) != 0; }
-
-  bool push(bool brace) {
-    if (depth == kMaxDepth) return false;
-    const uint64_t bit = uint64_t{1} << (depth % 64);
-    uint64_t& word = braces[depth / 64];
-    word = brace ? word | bit : word & ~bit;
-    ++depth;
-    return true;
-  }
-
-  bool pop(bool brace) {
-    if (depth == 0 || in_object() != brace) return false;
-    --depth;
-    return true;
-  }
+  uint64_t brackets = 1;         // those open, a bit each, the innermost last: 1 is a brace. Above them stands a 1.
 };
 
 // Bytes that a backslash takes its meaning from: bit i says that byte i is escaped.
@@ -101,18 +71,28 @@ inline bool scalars_hold(const char* at, uint64_t begins) {
 }
 
 // Follows the brackets of a block. objects: which bytes stand in an object, right for commas. Returns how many bytes
-// belong to the value: kBlock when it goes on, 0 when brackets do not match.
-inline int follow(Grammar& grammar, uint64_t open, uint64_t close, uint64_t brace, uint64_t& objects) {
-  objects = grammar.in_object() ? ~uint64_t{0} : 0;
-  for (uint64_t left = open | close; left != 0; left &= left - 1) {
+// belong to the value: kBlock when it goes on, 0 when brackets do not match or are too many. {} and [] change nothing
+// and are passed over: half of the brackets in managedFields are such.
+template <class Machine>
+KAUDIT_INLINE int follow(Grammar& grammar, uint64_t open, uint64_t close, uint64_t brace, uint64_t& objects) {
+  uint64_t brackets = grammar.brackets, turns = 0, wrong = 0;
+  const uint64_t before = brackets & 1;
+  int size = kBlock;
+  const uint64_t empty = open & close >> 1 & ~(brace ^ brace >> 1);
+  for (uint64_t left = (open | close) & ~(empty | empty << 1); left != 0; left &= left - 1) {
     const int at = __builtin_ctzll(left);
-    const uint64_t bit = uint64_t{1} << at;
-    const bool is_brace = (brace & bit) != 0;
-    if (!((open & bit) != 0 ? grammar.push(is_brace) : grammar.pop(is_brace))) return 0;
-    if (grammar.depth == 0) return at + 1;
-    objects = (objects & (bit - 1)) | (grammar.in_object() ? ~(bit - 1) : 0);
+    const uint64_t opens = open >> at & 1, is_brace = brace >> at & 1, inner = brackets & 1;
+    wrong |= opens != 0 ? brackets >> 63 : inner ^ is_brace;
+    brackets = opens != 0 ? brackets << 1 | is_brace : brackets >> 1;
+    turns |= (inner ^ (brackets & 1)) << at;
+    if (brackets == 1) {
+      size = at + 1;
+      break;
+    }
   }
-  return kBlock;
+  grammar.brackets = brackets;
+  objects = Machine::prefix_xor(turns) ^ (0 - before);
+  return wrong != 0 ? 0 : size;
 }
 
 // The tokens of a block: one bit for each byte outside strings that is of a class, and for the quotes of strings.
@@ -125,14 +105,14 @@ struct Tokens {
 };
 
 // The mask of the bytes behind those of a mask; `carried` hands its last bit from block to block.
-inline uint64_t behind(uint64_t mask, uint64_t& carried) {
+KAUDIT_INLINE uint64_t behind(uint64_t mask, uint64_t& carried) {
   const uint64_t shifted = mask << 1 | carried;
   carried = mask >> 63;
   return shifted;
 }
 
 // Closing quotes of keys. Adding the bit of an opening quote to the mask of strings carries to the closing one.
-inline uint64_t ends_of_keys(Grammar& g, const Tokens& t, uint64_t keys) {
+KAUDIT_INLINE uint64_t ends_of_keys(Grammar& g, const Tokens& t, uint64_t keys) {
   uint64_t sum;
   bool goes_on = __builtin_add_overflow(t.strings, keys, &sum);
   goes_on |= __builtin_add_overflow(sum, static_cast<uint64_t>(g.key_goes_on), &sum);
@@ -141,7 +121,7 @@ inline uint64_t ends_of_keys(Grammar& g, const Tokens& t, uint64_t keys) {
 }
 
 // Bytes that break the grammar; those behind the value mean nothing. begins: where numbers and words begin.
-inline uint64_t wrong_bytes(Grammar& g, const Tokens& t, uint64_t& scalar_begins) {
+KAUDIT_INLINE uint64_t wrong_bytes(Grammar& g, const Tokens& t, uint64_t& scalar_begins) {
   scalar_begins = t.scalar & ~behind(t.scalar, g.after_scalar);
   const uint64_t begins = t.opening | t.open | scalar_begins;
   const uint64_t brace_close = t.close & t.brace, bracket_close = t.close & ~t.brace;
@@ -165,12 +145,13 @@ inline uint64_t wrong_bytes(Grammar& g, const Tokens& t, uint64_t& scalar_begins
 }
 
 // One block. Returns the bytes that belong to the value: kBlock when it goes on, 0 when it is not JSON.
-inline int step(Grammar& g, const Block& block, const char* at) {
+template <class Machine>
+KAUDIT_INLINE int step(Grammar& g, const Block& block, const char* at) {
   uint64_t escaped = 0;
   if (block.slash != 0 || g.escape_goes_on) escaped = escaped_bytes(block.slash, g.escape_goes_on);
   const uint64_t quotes = block.quote & ~escaped;
   Tokens t;
-  t.strings = prefix_xor(quotes) ^ g.in_string;
+  t.strings = Machine::prefix_xor(quotes) ^ g.in_string;
   const uint64_t outside = ~t.strings;
   t.opening = quotes & t.strings;
   t.closing = quotes & outside;
@@ -180,7 +161,7 @@ inline int step(Grammar& g, const Block& block, const char* at) {
   t.colon = block.colon & outside;
   t.scalar = outside & ~(t.closing | t.open | t.close | t.comma | t.colon);
   t.brace = block.brace;
-  const int size = follow(g, t.open, t.close, t.brace, t.objects);
+  const int size = follow<Machine>(g, t.open, t.close, t.brace, t.objects);
   if (size == 0) return 0;
   const uint64_t ours = ~uint64_t{0} >> (kBlock - size);
   uint64_t scalar_begins;
@@ -192,19 +173,19 @@ inline int step(Grammar& g, const Block& block, const char* at) {
   return size;
 }
 
-// Behind the object or list that begins at `at`; nullptr when it is not compact JSON.
-template <Block (*load)(const char*)>
+// Behind the object or list that begins at `at`, which is not empty; nullptr when it is not compact JSON.
+template <class Machine>
 inline const char* value_end_with(const char* at, Seen& seen) {
-  assert(*at == '{' || *at == '[');
+  assert((*at == '{' || *at == '[') && at[1] != *at + 2);
   Grammar grammar;
   uint64_t high = 0;
   for (;;) {
-    const Block block = load(at);
+    const Block block = Machine::load(at);
     high |= block.high;
-    const int size = step(grammar, block, at);
+    const int size = step<Machine>(grammar, block, at);
     if (size == 0) return nullptr;
     at += size;
-    if (grammar.depth == 0) break;
+    if (grammar.brackets == 1) break;
   }
   seen.high |= high != 0;
   return at;
@@ -212,8 +193,8 @@ inline const char* value_end_with(const char* at, Seen& seen) {
 
 #if defined(KAUDIT_AVX2)
 // The one hot function with a copy of its own; flatten pulls step() in, compiled for the same instructions.
-__attribute__((target("avx2,bmi"), flatten)) inline const char* value_end_avx2(const char* at, Seen& seen) {
-  return value_end_with<block_avx2>(at, seen);
+KAUDIT_TARGET_AVX2 [[gnu::flatten]] inline const char* value_end_avx2(const char* at, Seen& seen) {
+  return value_end_with<Avx2>(at, seen);
 }
 #endif
 
@@ -221,7 +202,7 @@ inline const char* value_end(const char* at, Seen& seen) {
 #if defined(KAUDIT_AVX2)
   if (has_avx2()) return value_end_avx2(at, seen);
 #endif
-  return value_end_with<block_portable>(at, seen);
+  return value_end_with<Portable>(at, seen);
 }
 
 }  // namespace kaudit

@@ -16,22 +16,25 @@
 
 namespace kaudit {
 
-inline uint64_t mix(uint64_t value) {
-  value *= 0x9e3779b97f4a7c15u;
-  return value ^ (value >> 32);
+// Two numbers multiplied to 128 bits and folded: every bit of both counts.
+inline uint64_t mix(uint64_t a, uint64_t b) {
+  const auto product = static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xe7037ed1a0b428dbu);
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
 inline uint64_t hash_of(string_view text) {
   const char* at = text.data();
-  size_t left = text.size();
-  uint64_t hash = mix(left);
-  for (; left >= 8; at += 8, left -= 8) hash = mix(hash ^ load8(at));
-  if (left != 0) {
-    uint64_t rest = 0;
-    std::memcpy(&rest, at, left);
-    hash = mix(hash ^ rest);
+  const size_t size = text.size();
+  if (size >= 16) {
+    uint64_t hash = size;
+    for (size_t i = 0; i + 16 < size; i += 16) hash = mix(hash ^ load8(at + i), load8(at + i + 8));
+    return mix(hash ^ load8(at + size - 16), load8(at + size - 8));
   }
-  return hash ^ (hash >> 29);
+  if (size >= 8) return mix(size ^ load8(at), load8(at + size - 8));
+  if (size >= 4) return mix(size ^ load4(at), load4(at + size - 4));
+  uint64_t few = size;
+  for (size_t i = 0; i < size; ++i) few = few << 8 | static_cast<unsigned char>(at[i]);
+  return mix(few, size);
 }
 
 class Interning {
@@ -42,6 +45,7 @@ class Interning {
     Slot& slot = slots_[find_slot(text, hash_of(text))];
     if (slot.number == 0) {
       texts_.push_back(text);
+      sizes_ |= uint64_t{1} << (text.size() & 63);
       slot = {static_cast<uint32_t>(hash_of(text) >> 32), static_cast<uint32_t>(texts_.size())};
     }
     return slot.number;
@@ -64,7 +68,7 @@ class Interning {
     const uint32_t tag = static_cast<uint32_t>(hash >> 32);
     for (size_t at = hash & last;; at = (at + 1) & last) {
       const Slot& slot = slots_[at];
-      if (slot.number == 0 || (slot.tag == tag && texts_[slot.number - 1] == text)) return at;
+      if (slot.number == 0 || (slot.tag == tag && same(texts_[slot.number - 1], text))) return at;
     }
   }
 
@@ -82,6 +86,7 @@ class Interning {
 
   std::vector<Slot> slots_;
   std::vector<string_view> texts_;
+  uint64_t sizes_ = 0;  // bit n: some text has n bytes, modulo 64
 };
 
 }  // namespace kaudit

@@ -30,11 +30,11 @@ inline bool consistent(const Event& event, const Attributes& request) {
   const ObjectReference& logged = event.reference;
   const bool received = event.stage == Stage::kRequestReceived;
   const auto fits = [received](string_view text, string_view in_uri) {
-    return text == in_uri || (!received && in_uri.empty());
+    return same(text, in_uri) || (!received && in_uri.empty());
   };
   if (received && !(logged.uid.empty() && logged.resource_version.empty())) return false;
-  return logged.resource == request.resource && logged.subresource == request.subresource &&
-         logged.api_group == request.api_group && logged.api_version == request.api_version &&
+  return same(logged.resource, request.resource) && same(logged.subresource, request.subresource) &&
+         same(logged.api_group, request.api_group) && same(logged.api_version, request.api_version) &&
          fits(logged.name_space, request.name_space) && fits(logged.name, request.name);
 }
 

@@ -20,6 +20,9 @@
 #include <emmintrin.h>
 #endif
 
+// For what must not become a call: it is a few instructions, used in dozens of places.
+#define KAUDIT_INLINE [[gnu::always_inline]] inline
+
 namespace kaudit {
 
 using std::string_view;
@@ -42,28 +45,52 @@ inline uint64_t load8(const char* at) {
   return value;
 }
 
-// Whether the bytes at `at` are a literal's. It may read up to the next multiple of 8 bytes.
+inline uint32_t load4(const char* at) {
+  uint32_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+// Whether the bytes at `at` are a literal's; compiled to compares with constants.
 template <size_t N>
-inline bool starts(const char* at, const char (&literal)[N]) {
+KAUDIT_INLINE bool starts(const char* at, const char (&literal)[N]) {
   constexpr size_t kSize = N - 1;
-  uint64_t differ = 0;
-  size_t done = 0;
-  for (; done + 8 <= kSize; done += 8) differ |= load8(at + done) ^ load8(literal + done);
-  if constexpr (kSize % 8 != 0) {
-    char rest[8] = {};
-    std::memcpy(rest, literal + kSize - kSize % 8, kSize % 8);
-    char found[8] = {};
-    std::memcpy(found, at + kSize - kSize % 8, kSize % 8);
-    differ |= load8(found) ^ load8(rest);
+  if constexpr (kSize < 4) {
+    for (size_t i = 0; i < kSize; ++i) {
+      if (at[i] != literal[i]) return false;
+    }
+    return true;
+  } else if constexpr (kSize < 8) {
+    return ((load4(at) ^ load4(literal)) | (load4(at + kSize - 4) ^ load4(literal + kSize - 4))) == 0;
+  } else {
+    uint64_t differ = load8(at + kSize - 8) ^ load8(literal + kSize - 8);
+    for (size_t i = 0; i + 8 < kSize; i += 8) differ |= load8(at + i) ^ load8(literal + i);
+    return differ == 0;
   }
-  return differ == 0;
 }
 
 // Moves `at` behind a literal if it stands there.
 template <size_t N>
-inline bool take(const char*& at, const char (&literal)[N]) {
+KAUDIT_INLINE bool take(const char*& at, const char (&literal)[N]) {
   if (!starts(at, literal)) return false;
   at += N - 1;
+  return true;
+}
+
+// Whether two texts are equal; short ones without a call.
+inline bool same(string_view a, string_view b) {
+  const size_t size = a.size();
+  if (size != b.size()) return false;
+  const char *x = a.data(), *y = b.data();
+  if (size >= 8) {
+    uint64_t differ = load8(x + size - 8) ^ load8(y + size - 8);
+    for (size_t i = 0; i + 8 < size; i += 8) differ |= load8(x + i) ^ load8(y + i);
+    return differ == 0;
+  }
+  if (size >= 4) return ((load4(x) ^ load4(y)) | (load4(x + size - 4) ^ load4(y + size - 4))) == 0;
+  for (size_t i = 0; i < size; ++i) {
+    if (x[i] != y[i]) return false;
+  }
   return true;
 }
 
@@ -94,7 +121,7 @@ inline const char* escape_end(const char* at) {
 }
 
 // The next quote, backslash or control character at or behind `at`.
-inline const char* string_stop(const char* at, Seen& seen) {
+KAUDIT_INLINE const char* string_stop(const char* at, Seen& seen) {
 #if defined(__SSE2__)
   const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
   for (;; at += 16) {
@@ -114,17 +141,20 @@ inline const char* string_stop(const char* at, Seen& seen) {
 #endif
 }
 
-// The end of the string whose text begins at `at`, behind its opening quote.
-inline StringEnd string_end(const char* at, Seen& seen) {
-  bool escaped = false;
+// The rest of a string from a backslash on.
+[[gnu::noinline]] inline StringEnd escaped_string_end(const char* at, Seen& seen) {
   for (;;) {
+    if (*at == '"') return {at, true};
+    if (*at != '\\' || (at = escape_end(at)) == nullptr) return {nullptr, true};
     at = string_stop(at, seen);
-    if (*at == '"') return {at, escaped};
-    if (*at != '\\') return {nullptr, escaped};
-    escaped = true;
-    at = escape_end(at);
-    if (at == nullptr) return {nullptr, escaped};
   }
+}
+
+// The end of the string whose text begins at `at`, behind its opening quote.
+KAUDIT_INLINE StringEnd string_end(const char* at, Seen& seen) {
+  at = string_stop(at, seen);
+  if (*at == '"') return {at, false};
+  return escaped_string_end(at, seen);
 }
 
 inline const char* number_end(const char* at) {

@@ -31,11 +31,12 @@ class Keys {
     const uint64_t bit = uint64_t{1} << ((key.size() * 7 + last * 5 + middle * 3) & 63);
     if ((filter_ & bit) != 0) {
       for (size_t i = 0; i < count_; ++i) {
-        if (keys_[i] == key) return false;
+        if (same({begins_[i], sizes_[i]}, key)) return false;
       }
     }
     filter_ |= bit;
-    keys_[count_++] = key;
+    begins_[count_] = key.data();
+    sizes_[count_++] = key.size();
     return true;
   }
 
@@ -43,7 +44,8 @@ class Keys {
   static constexpr size_t kMost = 64;
   uint64_t filter_ = 0;
   size_t count_ = 0;
-  string_view keys_[kMost];
+  const char* begins_[kMost];  // not string_views: those would all be cleared for every object
+  size_t sizes_[kMost];
 };
 
 template <bool kSpaced>
@@ -59,7 +61,7 @@ struct Raw {
   bool escaped = false;
 };
 
-inline bool take_string(const char*& at, Seen& seen, Raw& raw) {
+KAUDIT_INLINE bool take_string(const char*& at, Seen& seen, Raw& raw) {
   if (*at != '"') return false;
   const char* const begin = at + 1;
   const StringEnd end = string_end(begin, seen);
@@ -69,7 +71,7 @@ inline bool take_string(const char*& at, Seen& seen, Raw& raw) {
   return true;
 }
 
-inline bool skip_string(const char*& at, Seen& seen) {
+KAUDIT_INLINE bool skip_string(const char*& at, Seen& seen) {
   Raw raw;
   return take_string(at, seen, raw);
 }
