@@ -14,7 +14,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ class Segment:
 
     path: as shown; "-" is standard input. compressed: by its name; the content decides when it is opened.
     newest: an unterminated last line is still being written, and no record yet.
+    data: what it holds, when it is no file; path is then only a name.
     """
 
     path: str
     compressed: bool
     newest: bool
+    data: bytes | None = field(default=None, repr=False)
 
 
 class Found(NamedTuple):
@@ -79,6 +81,8 @@ def find_segments(arguments: Sequence[str]) -> Found:
 
 def open_segment(segment: Segment) -> SegmentStream:
     """The segment's bytes, uncompressed, for use in a with statement; raises SegmentError."""
+    if segment.data is not None:
+        return SegmentStream(io.BytesIO(segment.data), segment.path)
     try:
         if segment.path == STANDARD_INPUT:
             given = getattr(sys.stdin, "buffer", None)
@@ -113,7 +117,10 @@ class SegmentStream(io.RawIOBase):
         """The descriptor of a regular file that is read as it stands, for readers that read by position."""
         if self._keep_open or self._source is not self._file:
             return None
-        number = self._file.fileno()
+        try:
+            number = self._file.fileno()
+        except io.UnsupportedOperation:
+            return None
         return number if stat.S_ISREG(os.fstat(number).st_mode) else None
 
     def readable(self) -> bool:

@@ -1,0 +1,136 @@
+"""The matcher for other programs: one policy, ready to evaluate requests and to verify logs.
+
+    >>> from kaudit_core.matcher import Matcher
+    >>> matcher = Matcher(b'''
+    ... apiVersion: audit.k8s.io/v1
+    ... kind: Policy
+    ... rules:
+    ... - level: RequestResponse
+    ...   resources: [{group: "", resources: [secrets]}]
+    ... - level: Metadata
+    ... ''')
+
+What would the server do with a request? Attributes are what the policy judges:
+
+    >>> from kaudit_core.events.attributes import request_attributes
+    >>> asked = request_attributes("GET", "/api/v1/namespaces/x/secrets/s", user="alice", groups=("devs",))
+    >>> matcher.evaluate(asked).level
+    'RequestResponse'
+
+Is a log what the policy promises? Logs are files, directories, patterns, or bytes:
+
+    >>> event = (b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"1",'
+    ...          b'"stage":"ResponseComplete","requestURI":"/version","verb":"get","user":{"username":"alice"}}')
+    >>> summary = matcher.verify(event + b"\\n")
+    >>> dict(summary.outcomes), summary.rules
+    ({'agrees': 1}, {1: [1, 173]})
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from kaudit_core.events.records import MAX_LINE
+from kaudit_core.events.segments import Segment, find_segments
+from kaudit_core.matcher.engine import Options, select
+from kaudit_core.policy.evaluator import Evaluator
+from kaudit_core.policy.reader import read_policy
+from kaudit_core.policy.types import Attributes, Policy, RequestAuditConfig
+from kaudit_core.policy.versions import DEFAULT, KubernetesVersion
+from kaudit_core.verification.summary import DEFAULT_EXAMPLES, PolicyIdentity, SegmentSummary, Summary
+
+Log = str | os.PathLike[str] | bytes
+
+
+class PolicyRefused(ValueError):
+    """The server would not start with this policy; the message says why."""
+
+
+class Matcher:
+    """One policy, compiled once. May be used by one thread at a time."""
+
+    def __init__(
+        self,
+        policy: Policy | Log,
+        *,
+        kubernetes_version: str | KubernetesVersion = DEFAULT,
+        engine: str | None = None,
+    ) -> None:
+        """policy: as it was read, the bytes of a policy file, or the path of one, loaded as the server loads it.
+
+        engine: "native", "reference" or None for KAUDIT_ENGINE, or the best there is. Raises PolicyRefused, OSError
+        and EngineError.
+        """
+        self._identity: tuple[PolicyIdentity, ...] = ()
+        self.policy = policy if isinstance(policy, Policy) else self._read(policy, kubernetes_version)
+        self._engine = select(engine)
+        self._evaluator = Evaluator(self.policy)
+        self._match = _native_match(self.policy) if self._engine.name == "native" else None
+
+    def evaluate(self, attributes: Attributes) -> RequestAuditConfig:
+        """What the server decides for a request: rule, level, omitted stages, managedFields."""
+        if self._match is None:
+            return self._evaluator.evaluate(attributes)
+        rule = self._match(attributes)
+        return self._evaluator.default if rule is None else self._evaluator.configs[rule]
+
+    def verify(
+        self,
+        *logs: Log,
+        join: bool = False,
+        examples: int = DEFAULT_EXAMPLES,
+        max_line: int = MAX_LINE,
+        threads: int = 0,
+    ) -> Summary:
+        """Judge every record of some logs, in their order. What can't be read is in the summary with its error.
+
+        Bytes are a log that is complete: an unterminated last line is torn. The options are those of
+        matcher.engine.Options.
+        """
+        segments: list[Segment] = []
+        errors: list[tuple[str, str]] = []
+        for number, log in enumerate(logs):
+            if isinstance(log, bytes):
+                segments.append(Segment(f"bytes {number}", False, False, log))
+            else:
+                found = find_segments([os.fspath(log)])
+                segments += found.segments
+                errors += found.errors
+        options = Options(examples=examples, max_line=max_line, join=join, threads=threads)
+        summary = self._engine.verify(self.policy, segments, options)
+        for path, reason in errors:
+            summary.add_segment(SegmentSummary(path, error=reason))
+        summary.policies = self._identity
+        return summary
+
+    def _read(self, policy: Log, version: str | KubernetesVersion) -> Policy:
+        data = policy if isinstance(policy, bytes) else Path(policy).read_bytes()
+        source = "bytes" if isinstance(policy, bytes) else os.fspath(policy)
+        if isinstance(version, str):
+            version = KubernetesVersion.parse(version)
+        reading = read_policy(data, source, version)
+        if reading.policy is None:
+            raise PolicyRefused("; ".join(finding.message for finding in reading.findings))
+        self._identity = (PolicyIdentity(reading.sha256, reading.source),)
+        return reading.policy
+
+
+def _native_match(policy: Policy) -> Callable[[Attributes], int | None] | None:
+    """The compiled look-up of a rule; None where only the reference can do it."""
+    from kaudit_core.matcher._native import PolicyMatcher
+    from kaudit_core.matcher.compiler import as_bytes, compile_policy
+
+    try:
+        matcher = PolicyMatcher(compile_policy(policy))
+    except UnicodeEncodeError:
+        return None
+
+    def match(asked: Attributes) -> int | None:
+        what = (asked.verb, asked.namespace, asked.api_group, asked.resource, asked.subresource, asked.name, asked.path)
+        user = None if asked.user is None else as_bytes(asked.user)
+        groups, texts = tuple(map(as_bytes, asked.groups)), tuple(map(as_bytes, what))
+        return matcher.match(user, groups, texts, asked.resource_request)
+
+    return match
