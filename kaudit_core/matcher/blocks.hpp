@@ -13,7 +13,7 @@
 
 #include "text.hpp"
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if defined(__x86_64__) && defined(KAUDIT_SSE2)
 #define KAUDIT_AVX2 1
 #include <immintrin.h>
 #define KAUDIT_TARGET_AVX2 __attribute__((target("avx2,bmi,pclmul")))
@@ -53,7 +53,7 @@ inline Block block_of_bytes(const char* at) {
   return block;
 }
 
-#if defined(__SSE2__)
+#if defined(KAUDIT_SSE2)
 inline Block block_sse2(const char* at) {
   Block block = {};
   const auto same = [](__m128i bytes, char c) { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)); };
@@ -126,7 +126,7 @@ inline bool has_avx2() {
 
 struct Portable {
   static Block load(const char* at) {
-#if defined(__SSE2__)
+#if defined(KAUDIT_SSE2)
     return block_sse2(at);
 #else
     return block_of_bytes(at);

@@ -193,7 +193,7 @@ inline const char* value_end_with(const char* at, Seen& seen) {
 
 #if defined(KAUDIT_AVX2)
 // The one hot function with a copy of its own; flatten pulls step() in, compiled for the same instructions.
-KAUDIT_TARGET_AVX2 [[gnu::flatten]] inline const char* value_end_avx2(const char* at, Seen& seen) {
+KAUDIT_TARGET_AVX2 __attribute__((flatten)) inline const char* value_end_avx2(const char* at, Seen& seen) {
   return value_end_with<Avx2>(at, seen);
 }
 #endif

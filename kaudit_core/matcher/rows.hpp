@@ -119,8 +119,8 @@ class Rows {
     char text[kLongestKnown];
     const size_t size = resource.size() + subresource.size() + 2;
     if (size > kLongestKnown) return use_long_resource(resource, subresource);
-    std::memcpy(text, resource.data(), resource.size());
-    std::memcpy(text + resource.size(), subresource.data(), subresource.size());
+    copy(resource, text);
+    copy(subresource, text + resource.size());
     text[size - 2] = static_cast<char>(resource.size());  // where one ends and the other begins
     text[size - 1] = 'r';                                 // no path's key ends so
     const string_view key(text, size);
@@ -147,7 +147,7 @@ class Rows {
     const Dimension& dimension = rules_.dimension(kPath);
     if (path.size() + 1 > kLongestKnown) return fresh_path_row(dimension, path);
     char text[kLongestKnown];
-    std::memcpy(text, path.data(), path.size());
+    copy(path, text);
     text[path.size()] = 'p';
     Known& known = slot(string_view(text, path.size() + 1));
     if (known.row == nullptr) known.row = fresh_path_row(dimension, path);
@@ -184,7 +184,7 @@ class Rows {
       known.hash = hash;
       known.row = nullptr;
       known.size = static_cast<uint32_t>(text.size());
-      std::memcpy(known.text, text.data(), text.size());
+      copy(text, known.text);
     }
     return known;
   }

@@ -16,7 +16,9 @@
 #include <cstring>
 #include <string_view>
 
-#if defined(__SSE2__)
+// KAUDIT_PORTABLE leaves vector instructions out, to test what other processors run.
+#if defined(__SSE2__) && !defined(KAUDIT_PORTABLE)
+#define KAUDIT_SSE2 1
 #include <emmintrin.h>
 #endif
 
@@ -77,6 +79,11 @@ KAUDIT_INLINE bool take(const char*& at, const char (&literal)[N]) {
   return true;
 }
 
+// Copies a text; an empty one may be nowhere, which memcpy must not be told.
+inline void copy(string_view text, char* into) {
+  if (!text.empty()) std::memcpy(into, text.data(), text.size());
+}
+
 // Whether two texts are equal; short ones without a call.
 inline bool same(string_view a, string_view b) {
   const size_t size = a.size();
@@ -122,7 +129,7 @@ inline const char* escape_end(const char* at) {
 
 // The next quote, backslash or control character at or behind `at`.
 KAUDIT_INLINE const char* string_stop(const char* at, Seen& seen) {
-#if defined(__SSE2__)
+#if defined(KAUDIT_SSE2)
   const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
   for (;; at += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
