@@ -29,7 +29,7 @@ Is a log what the policy promises? Logs are files, directories, patterns, or byt
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from kaudit_core.events.records import MAX_LINE
@@ -66,15 +66,11 @@ class Matcher:
         self._identity: tuple[PolicyIdentity, ...] = ()
         self.policy = policy if isinstance(policy, Policy) else self._read(policy, kubernetes_version)
         self._engine = select(engine)
-        self._evaluator = Evaluator(self.policy)
-        self._match = _native_match(self.policy) if self._engine.name == "native" else None
+        self._evaluator = _evaluator(self.policy, self._engine.name)
 
     def evaluate(self, attributes: Attributes) -> RequestAuditConfig:
         """What the server decides for a request: rule, level, omitted stages, managedFields."""
-        if self._match is None:
-            return self._evaluator.evaluate(attributes)
-        rule = self._match(attributes)
-        return self._evaluator.default if rule is None else self._evaluator.configs[rule]
+        return self._evaluator.evaluate(attributes)
 
     def verify(
         self,
@@ -117,20 +113,11 @@ class Matcher:
         return reading.policy
 
 
-def _native_match(policy: Policy) -> Callable[[Attributes], int | None] | None:
-    """The compiled look-up of a rule; None where only the reference can do it."""
-    from kaudit_core.matcher._native import PolicyMatcher
-    from kaudit_core.matcher.compiler import as_bytes, compile_policy
+def _evaluator(policy: Policy, engine: str) -> Evaluator:
+    if engine == "native":
+        from kaudit_core.matcher.compiled_evaluator import CompiledEvaluator
+        from kaudit_core.matcher.compiler import compile_policy
 
-    try:
-        matcher = PolicyMatcher(compile_policy(policy))
-    except UnicodeEncodeError:
-        return None
-
-    def match(asked: Attributes) -> int | None:
-        what = (asked.verb, asked.namespace, asked.api_group, asked.resource, asked.subresource, asked.name, asked.path)
-        user = None if asked.user is None else as_bytes(asked.user)
-        groups, texts = tuple(map(as_bytes, asked.groups)), tuple(map(as_bytes, what))
-        return matcher.match(user, groups, texts, asked.resource_request)
-
-    return match
+        with suppress(UnicodeEncodeError):  # a name that no request can have
+            return CompiledEvaluator(policy, compile_policy(policy))
+    return Evaluator(policy)

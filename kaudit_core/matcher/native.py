@@ -14,6 +14,7 @@ from typing import Final
 
 from kaudit_core.events.segments import Segment
 from kaudit_core.matcher._native import PolicyWorker
+from kaudit_core.matcher.compiled_evaluator import CompiledEvaluator
 from kaudit_core.matcher.compiler import compile_policy
 from kaudit_core.matcher.engine import Options
 from kaudit_core.matcher.reference import ReferenceEngine
@@ -40,7 +41,7 @@ class NativeEngine:
             return ReferenceEngine().verify(policy, segments, options)
         if options.join:
             return ReferenceEngine().verify(policy, segments, options)
-        judge = Judge(policy)
+        judge = Judge(policy, CompiledEvaluator(policy, compiled))
         runs = [SegmentRun(segment, judge, options) for segment in segments]
         count = options.threads or min(len(sched_getaffinity(0)), _MOST_THREADS)
         crew = _Crew(runs, options.examples)

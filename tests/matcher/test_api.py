@@ -62,3 +62,8 @@ def test_verify_takes_bytes_and_paths_together(engine: EngineUnderTest, tmp_path
     assert ["bytes 0", str(path), "bytes 2", str(tmp_path / "none")] == list(summary.segments)
     assert [str(tmp_path / "none")] == [segment.path for segment in summary.unreadable]
     assert 1 == len(summary.policies)
+
+
+def test_half_a_pair_is_a_name_like_any_other(engine: EngineUnderTest) -> None:
+    """Text that no request can hold does not upset the compiled policy."""
+    assert 1 == Matcher(POLICY, engine=engine.name).evaluate(Attributes(user="\ud800")).rule
