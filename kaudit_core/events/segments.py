@@ -12,13 +12,12 @@ import os
 import re
 import stat
 import sys
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
-    import gzip
+    from kaudit_core.events.inflate import Inflating
 
 STANDARD_INPUT: Final = "-"
 
@@ -106,12 +105,16 @@ class SegmentStream(io.RawIOBase):
         self.path = path
         self._keep_open = keep_open
         self._failure: SegmentError | None = None
+        self._errors: tuple[type[Exception], ...] = (OSError,)
         self._file: io.BufferedReader[Any] = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)
-        self._source: io.BufferedReader[Any] | gzip.GzipFile = self._file
+        self._source: io.BufferedReader[Any] | Inflating = self._file
         if self._file.peek(2)[:2] == _GZIP:
-            from gzip import GzipFile
+            from zlib import error as zlib_error
 
-            self._source = GzipFile(fileobj=self._file, mode="rb")
+            from kaudit_core.events.inflate import Inflating
+
+            self._source = Inflating(self._file)
+            self._errors = (EOFError, OSError, zlib_error)
 
     def plain_file(self) -> int | None:
         """The descriptor of a regular file that is read as it stands, for readers that read by position."""
@@ -130,7 +133,7 @@ class SegmentStream(io.RawIOBase):
         if self._failure is None:
             try:
                 piece = self._source.read1(len(buffer))
-            except (EOFError, zlib.error, OSError) as error:
+            except self._errors as error:
                 self._failure = unreadable(self.path, error)
             else:
                 buffer[: len(piece)] = piece
@@ -266,7 +269,7 @@ def unreadable(path: str, error: Exception) -> SegmentError:
         return SegmentError(f"{path}: no such file any more; it may have been rotated, so start again")
     if isinstance(error, EOFError):
         return SegmentError(f"{path}: the compressed data is cut off; fetch the file again once it is complete")
-    if isinstance(error, zlib.error) or error.args and getattr(error, "errno", None) is None:
+    if not isinstance(error, OSError) or error.args and error.errno is None:
         return SegmentError(f"{path}: the compressed data is corrupt ({error}); restore the file from another copy")
     reason = getattr(error, "strerror", None) or error
     return SegmentError(f"{path}: {reason}; check the file system and try again")
