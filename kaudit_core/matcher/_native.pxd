@@ -5,7 +5,6 @@ from libcpp cimport bool as cbool
 from libcpp.string_view cimport string_view
 from libcpp.vector cimport vector
 
-
 cdef extern from "rules.hpp" namespace "kaudit" nogil:
     cdef cppclass PolicySource:
         const uint32_t* numbers
@@ -18,7 +17,6 @@ cdef extern from "rules.hpp" namespace "kaudit" nogil:
         Rules(const PolicySource&) except +
         size_t count() const
 
-
 cdef extern from "request_info.hpp" namespace "kaudit" nogil:
     cdef cppclass Attributes:
         cbool has_user, resource_request
@@ -29,12 +27,10 @@ cdef extern from "request_info.hpp" namespace "kaudit" nogil:
     cdef cppclass RequestInfo:
         cbool resolve(string_view verb, string_view uri, cbool escaped, Attributes&) except +
 
-
 cdef extern from "rows.hpp" namespace "kaudit" nogil:
     cdef cppclass Rows:
         Rows(const Rules&) except +
         size_t match(const Attributes&) except +
-
 
 cdef extern from "tally.hpp" namespace "kaudit" nogil:
     cdef cppclass Count:
@@ -45,11 +41,9 @@ cdef extern from "tally.hpp" namespace "kaudit" nogil:
         uint64_t by_level_and_stage[16]
         uint64_t by_findings[32]
 
-
 cdef extern from "judge.hpp" namespace "kaudit" nogil:
     cdef cppclass Judge:
         Tally& tally()
-
 
 cdef extern from "reader.hpp" namespace "kaudit" nogil:
     cdef cppclass Source:
@@ -63,6 +57,9 @@ cdef extern from "reader.hpp" namespace "kaudit" nogil:
         int error() const
         cbool failed() const
 
+cdef extern from "columns.hpp" namespace "kaudit" nogil:
+    cdef cppclass Columns:
+        string_view buffer(size_t) const
 
 cdef extern from "worker.hpp" namespace "kaudit" nogil:
     cdef cppclass Odd:
@@ -71,9 +68,11 @@ cdef extern from "worker.hpp" namespace "kaudit" nogil:
         cbool unfinished
 
     cdef cppclass Worker:
-        Worker(const Rules&) except +
+        Worker(const Rules&, cbool projects) except +
         void begin(uint64_t examples) except +
         cbool advance(Reader&, uint64_t budget) except +
         const vector[Odd]& odd() const
+        const Columns& columns() const
         uint64_t bytes() const
+        uint64_t lines() const
         Judge& judge()

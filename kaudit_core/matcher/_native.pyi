@@ -60,7 +60,14 @@ class OpenSegment:
 class PolicyWorker:
     """One thread's judge and what it has counted."""
 
-    def __init__(self, policy: CompiledPolicy, /) -> None: ...
+    def __init__(self, policy: CompiledPolicy, projects: bool = False, /) -> None: ...
+    @property
+    def lines(self) -> int:
+        """Lines of the last advance, an unterminated one not counted."""
+
+    def column(self, index: int, /) -> bytes:
+        """A buffer of the columns of what the last advance judged natively, when it projects: see columns.hpp."""
+
     def begin(self, examples: int, /) -> None:
         """Forget what was counted; the first records of each finding will be among the odd ones."""
 

@@ -108,9 +108,9 @@ cdef class PolicyWorker:
     cdef CompiledPolicy policy
     cdef unique_ptr[Worker] worker
 
-    def __cinit__(self, CompiledPolicy policy not None, /):
+    def __cinit__(self, CompiledPolicy policy not None, cbool projects=False, /):
         self.policy = policy
-        self.worker = make_unique[Worker](policy.rules.get()[0])
+        self.worker = make_unique[Worker](policy.rules.get()[0], projects)
 
     def begin(self, uint64_t examples, /):
         self.worker.get().begin(examples)
@@ -130,6 +130,14 @@ cdef class PolicyWorker:
             data = one.data[:one.length] if one.data != NULL else None
             found.append((one.block, one.line, one.offset, one.size, data, bool(one.unfinished)))
         return found
+
+    @property
+    def lines(self):
+        return self.worker.get().lines()
+
+    def column(self, size_t index, /):
+        cdef string_view view = self.worker.get().columns().buffer(index)
+        return view.data()[:view.size()] if view.size() else b""
 
     def tally(self):
         cdef Tally* tally = &self.worker.get().judge().tally()

@@ -24,22 +24,34 @@ Is a log what the policy promises? Logs are files, directories, patterns, or byt
     >>> summary = matcher.verify(event + b"\\n")
     >>> dict(summary.outcomes), summary.rules
     ({'agrees': 1}, {1: [1, 173]})
+
+Who asked for what? Events come as Arrow record batches, for DuckDB, pandas, polars or code of one's own:
+
+    >>> (batch,) = matcher.scan(event + b"\\n")
+    >>> batch.select(["user", "verb", "requestURI", "outcome", "rule"]).to_pylist()
+    [{'user': 'alice', 'verb': 'get', 'requestURI': '/version', 'outcome': 'agrees', 'rule': 1}]
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kaudit_core.events.records import MAX_LINE
-from kaudit_core.events.segments import Segment, find_segments
+from kaudit_core.events.segments import Segment, SegmentError, find_segments
 from kaudit_core.matcher.engine import Options, select
 from kaudit_core.policy.evaluator import Evaluator
 from kaudit_core.policy.reader import read_policy
 from kaudit_core.policy.types import Attributes, Policy, RequestAuditConfig
 from kaudit_core.policy.versions import DEFAULT, KubernetesVersion
+from kaudit_core.verification.judge import Judge
 from kaudit_core.verification.summary import DEFAULT_EXAMPLES, PolicyIdentity, SegmentSummary, Summary
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Log = str | os.PathLike[str] | bytes
 
@@ -85,21 +97,29 @@ class Matcher:
         Bytes are a log that is complete: an unterminated last line is torn. The options are those of
         matcher.engine.Options.
         """
-        segments: list[Segment] = []
-        errors: list[tuple[str, str]] = []
-        for number, log in enumerate(logs):
-            if isinstance(log, bytes):
-                segments.append(Segment(f"bytes {number}", False, False, log))
-            else:
-                found = find_segments([os.fspath(log)])
-                segments += found.segments
-                errors += found.errors
+        segments, errors = _segments(logs)
         options = Options(examples=examples, max_line=max_line, join=join, threads=threads)
         summary = self._engine.verify(self.policy, segments, options)
         for path, reason in errors:
             summary.add_segment(SegmentSummary(path, error=reason))
         summary.policies = self._identity
         return summary
+
+    def scan(self, *logs: Log, max_line: int = MAX_LINE) -> Iterator[pyarrow.RecordBatch]:
+        """Every record as a row: its place, outcome and rule, and the fields that others search by (scan.SCHEMA).
+
+        Batches are in the order of the log. Needs the native engine and the extra `arrow`; raises SegmentError behind
+        the last record that could be read.
+        """
+        from kaudit_core.matcher.compiler import compile_policy
+        from kaudit_core.matcher.scan import scan_segment
+
+        segments, errors = _segments(logs)
+        compiled, judge = compile_policy(self.policy), Judge(self.policy, self._evaluator)
+        for segment in segments:
+            yield from scan_segment(segment, compiled, judge, max_line)
+        for _, reason in errors:
+            raise SegmentError(reason)
 
     def _read(self, policy: Log, version: str | KubernetesVersion) -> Policy:
         data = policy if isinstance(policy, bytes) else Path(policy).read_bytes()
@@ -121,3 +141,17 @@ def _evaluator(policy: Policy, engine: str) -> Evaluator:
         with suppress(UnicodeEncodeError):  # a name that no request can have
             return CompiledEvaluator(policy, compile_policy(policy))
     return Evaluator(policy)
+
+
+def _segments(logs: Sequence[Log]) -> tuple[list[Segment], list[tuple[str, str]]]:
+    """What logs mean, and what can't be read."""
+    segments: list[Segment] = []
+    errors: list[tuple[str, str]] = []
+    for number, log in enumerate(logs):
+        if isinstance(log, bytes):
+            segments.append(Segment(f"bytes {number}", False, False, log))
+        else:
+            found = find_segments([os.fspath(log)])
+            segments += found.segments
+            errors += found.errors
+    return segments, errors

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "columns.hpp"
 #include "judge.hpp"
 #include "reader.hpp"
 
@@ -31,7 +32,8 @@ struct Odd {
 
 class Worker {
  public:
-  explicit Worker(const Rules& rules) : judge_(rules) {}
+  // projects: fill columns() with the records of the last block that are not odd.
+  explicit Worker(const Rules& rules, bool projects = false) : judge_(rules), projects_(projects) {}
 
   // Begins a segment in which the first `examples` records of each finding are wanted as odd ones.
   void begin(uint64_t examples) {
@@ -42,21 +44,27 @@ class Worker {
   // False when the segment has no more blocks.
   bool advance(Reader& reader, uint64_t budget) {
     odd_.clear();
+    columns_.clear();
+    lines_ = 0;
     for (bytes_ = 0; bytes_ < budget && odd_.empty();) {
       if (!reader.next(piece_)) return false;
-      reader.finished(piece_, lines(reader.max_line()));
+      const uint64_t more = judge_lines(reader.max_line());
+      reader.finished(piece_, more);
+      lines_ += more;
       bytes_ += piece_.too_long != 0 ? piece_.too_long : static_cast<uint64_t>(piece_.end - piece_.begin);
     }
     return true;
   }
 
   const std::vector<Odd>& odd() const { return odd_; }
+  const Columns& columns() const { return columns_; }
   uint64_t bytes() const { return bytes_; }  // taken by the last advance()
+  uint64_t lines() const { return lines_; }
   Judge& judge() { return judge_; }
 
  private:
   // Judges the lines of the block; returns how many there are.
-  uint64_t lines(size_t max_line) {
+  uint64_t judge_lines(size_t max_line) {
     if (piece_.too_long != 0) {
       odd_.push_back({piece_.number, 0, piece_.offset, piece_.too_long, nullptr, 0, piece_.unfinished});
       return 1;
@@ -66,7 +74,9 @@ class Worker {
     for (const char* at = piece_.begin; at < whole; ++line) {
       const char* end = judge_.judge(at);
       if (end != nullptr && static_cast<size_t>(end - at) <= max_line && !is_wanted(judge_.findings())) {
-        judge_.count(static_cast<uint64_t>(end + 1 - at));
+        const uint64_t size = static_cast<uint64_t>(end + 1 - at);
+        judge_.count(size);
+        if (projects_) project(at, size, line);
       } else {
         end = static_cast<const char*>(std::memchr(at, '\n', static_cast<size_t>(whole - at)));
         keep(at, end, line, max_line, false);
@@ -75,6 +85,11 @@ class Worker {
     }
     if (piece_.unfinished) keep(whole, piece_.end, line, max_line, true);
     return line;
+  }
+
+  void project(const char* at, uint64_t size, uint64_t line) {
+    const uint64_t offset = piece_.offset + static_cast<uint64_t>(at - piece_.begin);
+    columns_.add(judge_.event(), offset, size, line, judge_.rule(), judge_.findings());
   }
 
   // Whether a record may be one of the first with one of its findings: then its words are wanted, not only its number.
@@ -109,10 +124,12 @@ class Worker {
   }
 
   Judge judge_;
+  const bool projects_;
+  Columns columns_;
   Piece piece_;
   std::vector<Odd> odd_;
   uint64_t wanted_[kFindings] = {};
-  uint64_t bytes_ = 0;
+  uint64_t bytes_ = 0, lines_ = 0;
 };
 
 }  // namespace kaudit

@@ -32,6 +32,11 @@ class Judge:
         self._policy = policy
         self._decider = Decider(policy, evaluator)
 
+    @property
+    def rules(self) -> int:
+        """How many rules the policy has."""
+        return len(self._policy.rules)
+
     def judge(self, record: Record) -> Verdict:
         """Return the verdict on a record: its findings, and the rule that decided it where that is known."""
         if record.event is None:
