@@ -75,15 +75,13 @@ class RequestInfo {
 
   static string_view without_escapes(string_view text, std::string& into) {
     into.clear();
-    for (size_t i = 0; i < text.size(); ++i) {
-      if (text[i] != '\\') {
-        into.push_back(text[i]);
-      } else {
-        into.push_back(static_cast<char>(hex_value(text[i + 4]) * 16 + hex_value(text[i + 5])));
-        i += 5;
-      }
+    for (;;) {
+      const size_t slash = text.find('\\');
+      into.append(text.substr(0, slash));
+      if (slash == string_view::npos) return into;
+      into.push_back(static_cast<char>(hex_value(text[slash + 4]) * 16 + hex_value(text[slash + 5])));
+      text.remove_prefix(slash + 6);
     }
-    return into;
   }
 
   bool decode_path(string_view& path) {
@@ -107,11 +105,11 @@ class RequestInfo {
     if (begin == string_view::npos) return 0;
     path = path.substr(begin, path.find_last_not_of('/') + 1 - begin);
     size_t count = 0, from = 0;
-    for (size_t i = 0; i <= path.size() && count < kMostParts; ++i) {
-      if (i == path.size() || path[i] == '/') {
-        parts[count++] = path.substr(from, i - from);
-        from = i + 1;
-      }
+    while (count < kMostParts) {
+      const size_t slash = path.find('/', from);
+      parts[count++] = path.substr(from, slash - from);
+      if (slash == string_view::npos) break;
+      from = slash + 1;
     }
     return count;
   }
