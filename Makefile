@@ -92,8 +92,9 @@ fuzz: setup ## libFuzzer on the compiled matcher for MINUTES (5), then its corpu
 	@nice $(PYTHON) -m tests.fuzz $(or $(MINUTES),5)
 
 .PHONY: bench
-bench: setup ## start-up times and policy reading against their bounds
+bench: setup ## start-up and policy reading against their bounds, verify against its peers
 	@$(PYTHON) bench/startup.py
+	@KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTHON) bench/verify.py
 
 .PHONY: clean
 clean: ## remove what make made, the virtual environment too

@@ -26,6 +26,12 @@ def compilers() -> list[str]:
     return [name for name in ("g++", "clang++") if shutil.which(name)]
 
 
+def emulators() -> dict[str, str]:
+    """Cross-compilers of this machine, with what runs their programs."""
+    pairs = {"aarch64-linux-gnu-g++": "qemu-aarch64"}
+    return {name: runner for name, runner in pairs.items() if shutil.which(name) and shutil.which(runner)}
+
+
 def built(folder: Path, name: str, compiler_name: str, *flags: str) -> Path:
     """The program, with assertions on."""
     program = folder / name
@@ -66,9 +72,19 @@ def prepared(folder: Path) -> tuple[Path, list[Path]]:
     return folder / "policy.bin", write_corpus(corpus)
 
 
-def run(program: Path, policy: Path, corpus: list[Path], rounds: int, seed: int = 1, threads: int = 1) -> str:
+def run(
+    program: Path, policy: Path, corpus: list[Path], rounds: int, seed: int = 1, threads: int = 1, runner: str = ""
+) -> str:
     """What the program prints: a digest of all it found."""
-    command = [str(program), str(policy), str(rounds), str(seed), str(threads), *map(str, corpus)]
+    command = [
+        *([runner] if runner else []),
+        str(program),
+        str(policy),
+        str(rounds),
+        str(seed),
+        str(threads),
+        *map(str, corpus),
+    ]
     environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=550, env=environment, check=False)
     assert 0 == done.returncode, done.stderr[-4_000:]

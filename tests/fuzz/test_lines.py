@@ -26,15 +26,18 @@ def test_mutated_logs_are_memory_safe_in_any_blocks(flags: tuple[str, ...], tmp_
 
 
 def test_all_builds_find_the_same(tmp_path: Path) -> None:
-    """The compiler, the instructions and optimisation do not matter."""
-    from tests.fuzz.build import built, compilers, prepared, run
+    """The compiler, the instructions and optimisation do not matter; nor another processor, where one is emulated."""
+    from tests.fuzz.build import built, compilers, emulators, prepared, run
 
     policy, corpus = prepared(tmp_path)
     found = {
-        (name, flags): run(built(tmp_path, "lines", name, *flags), policy, corpus, ROUNDS)
+        " ".join((name, *flags)): run(built(tmp_path, "lines", name, *flags), policy, corpus, ROUNDS)
         for name in compilers()
         for flags in (("-O3",), ("-O1", "-DKAUDIT_PORTABLE"))
     }
+    for name, runner in emulators().items():
+        program = built(tmp_path, "lines", name, "-O2", "-static")
+        found[name] = run(program, policy, corpus, ROUNDS, runner=runner)
 
     assert 1 == len(set(found.values())), found
 
