@@ -14,7 +14,7 @@ PARALLEL := -n $(JOBS) --dist loadfile
 # The parts that need neither Go nor a compiler.
 QUICK := tests/test_repository.py tests/packaging/test_role_docs.py tests/lab/test_cache.py tests/lab/test_poller.py $(wildcard $(addprefix tests/,policy events verification provisioning cli tables matcher plugins))
 SCRIPTS := .ci/run $(wildcard tools/*.sh tests/lab/*.sh tests/lab/files/usr/local/sbin/*)
-HEADERS := $(wildcard kaudit_core/matcher/*.hpp)
+HEADERS := $(wildcard kaudit_core/matcher/*.hpp tests/fuzz/*.cpp)
 
 .PHONY: help
 help: ## list the targets
@@ -96,9 +96,14 @@ lint: setup ## types and linters
 docs: setup ## the READMEs of the roles, from their argument_specs
 	@$(PYTHON) tools/role_docs.py
 
+.PHONY: fuzz
+fuzz: setup ## libFuzzer on the compiled matcher for MINUTES (5), then its corpus through both engines
+	@nice $(PYTHON) -m tests.fuzz $(or $(MINUTES),5)
+
 .PHONY: bench
-bench: setup ## start-up times and policy reading against their bounds
+bench: setup ## start-up and policy reading against their bounds, verify against its peers
 	@$(PYTHON) bench/startup.py
+	@KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTHON) bench/verify.py
 
 .PHONY: bench-lab
 bench-lab: lab-build ## what the plays take on real masters (root)

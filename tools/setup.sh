@@ -65,7 +65,7 @@ fingerprint() {
     echo "$here $("$python" -VV)" | sha256sum
     {
         echo "${KAUDIT_NO_EXTENSION:-} ${KAUDIT_DEBUG_BUILD:-}"
-        cat pyproject.toml setup.py kaudit_core/matcher/*.pyx kaudit_core/matcher/*.hpp
+        cat pyproject.toml setup.py kaudit_core/matcher/*.{pyx,pxd,hpp}
     } | sha256sum
 }
 

@@ -40,6 +40,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--max-line-bytes", type=_positive, metavar="N", help="longest line that is read (default: 67108864)"
     )
+    parser.add_argument(
+        "--threads", type=_positive, default=0, metavar="N", help="that judge (default: one a processor, at most 8)"
+    )
     parser.add_argument("logs", nargs="+", metavar="LOG", help="file, pattern, directory or -")
     parser.set_defaults(run=run)
 
@@ -62,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kaudit_core.cli.progress import Progress
     from kaudit_core.events.records import MAX_LINE
     from kaudit_core.events.segments import find_segments
-    from kaudit_core.matcher.engine import EngineError, Options, select
+    from kaudit_core.matcher.engine import EngineError, Options, missing, select
     from kaudit_core.verification.summary import PolicyIdentity, SegmentSummary
 
     if arguments.policy == "-" and "-" in arguments.logs:
@@ -76,11 +79,19 @@ def run(arguments: argparse.Namespace) -> int:
     except EngineError as error:
         complain(str(error))
         return 2
+    if slow := missing():
+        complain(slow)
     segments, errors, ignored = find_segments(arguments.logs)
     for path in ignored:
         complain(f"{path}: not read: no name of a log's segment, or a copy of one that is read")
     with Progress(segments) as progress:
-        options = Options(arguments.examples, arguments.max_line_bytes or MAX_LINE, arguments.join, progress.advance)
+        options = Options(
+            examples=arguments.examples,
+            max_line=arguments.max_line_bytes or MAX_LINE,
+            join=arguments.join,
+            threads=arguments.threads,
+            progress=progress.advance,
+        )
         summary = engine.verify(reading.policy, segments, options)
     for path, reason in errors:
         summary.add_segment(SegmentSummary(path, error=reason))

@@ -81,7 +81,7 @@ class _Place:
 
 
 @dataclass(slots=True)
-class _Line:
+class Line:
     """Bytes up to a newline, the end or a failed read. data: without the newline; None when longer than allowed."""
 
     number: int
@@ -101,9 +101,9 @@ def read_records(stream: Readable, *, newest: bool, max_line: int = MAX_LINE) ->
     while line is not None:
         if isinstance(line, OSError):
             raise line
-        if not _blank(line):
-            records = _line_records(line, max_line)
-            if leading and records and _goes_on(line, records[0]):
+        if not blank(line):
+            records = line_records(line, max_line)
+            if leading and records and goes_on(line, records[0]):
                 text, behind = _gathered(line, lines, max_line)
                 records, end = _list_over_lines(text, line)
                 yield from records
@@ -112,7 +112,7 @@ def read_records(stream: Readable, *, newest: bool, max_line: int = MAX_LINE) ->
                     continue
                 lines = _again(text, end, line, behind, lines, max_line)
             else:
-                yield from records if line.ending == "newline" else _last_line(line, records, newest)
+                yield from records if line.ending == "newline" else last_line(line, records, newest)
                 leading = leading and (not records or records[0].in_list)
         line = next(lines, None)
 
@@ -128,7 +128,7 @@ def _chunks(stream: Readable) -> Iterator[bytes | OSError]:
 
 def _lines(
     chunks: Iterable[bytes | OSError], max_line: int, number: int = 1, offset: int = 0
-) -> Iterator[_Line | OSError]:
+) -> Iterator[Line | OSError]:
     """The lines; a failed read comes last, after the line it cut off."""
     parts: list[bytes] = []
     held = 0
@@ -141,7 +141,7 @@ def _lines(
         for end in ends:
             length = held + len(end)
             data = None if length > max_line else b"".join((*parts, end)) if held else end
-            yield _Line(number, offset, length + 1, data)
+            yield Line(number, offset, length + 1, data)
             number, offset, held = number + 1, offset + length + 1, 0
             parts.clear()
         held += len(rest)
@@ -151,30 +151,31 @@ def _lines(
             parts.append(rest)
     if held:
         data = None if held > max_line else b"".join(parts)
-        yield _Line(number, offset, held, data, "failure" if failure else "end")
+        yield Line(number, offset, held, data, "failure" if failure else "end")
     if failure:
         yield failure
 
 
-def _blank(line: _Line) -> bool:
+def blank(line: Line) -> bool:
+    """Whether a line holds white space only: that is no record."""
     return line.data is not None and not line.data.strip(_WHITE_SPACE)
 
 
-def _goes_on(line: _Line, record: Record) -> bool:
+def goes_on(line: Line, record: Record) -> bool:
     """Whether a line may be the beginning of a JSON object that goes on behind it."""
     return record.code in ("torn", "glued") and line.data is not None and line.data.lstrip(_WHITE_SPACE)[:1] == b"{"
 
 
-def _gathered(first: _Line, lines: Iterator[_Line | OSError], max_line: int) -> tuple[bytes, _Line | OSError | None]:
+def _gathered(first: Line, lines: Iterator[Line | OSError], max_line: int) -> tuple[bytes, Line | OSError | None]:
     """The lines from first on as one text, as long as it may be one JSON value, and what comes behind it.
 
     No token reaches over a newline, so between two lines stands a comma, a colon, a bracket or a brace: of two
     events in a row, and of a list and what follows it, the second is always left. The text ends within max_line.
     """
     text = bytearray()
-    line: _Line | OSError | None = first
+    line: Line | OSError | None = first
     inside = True  # the text ends where more must follow
-    while isinstance(line, _Line) and line.data is not None and len(text) + line.size <= max_line:
+    while isinstance(line, Line) and line.data is not None and len(text) + line.size <= max_line:
         if bare := line.data.strip(_WHITE_SPACE):
             if not inside and bare[0] not in b",:]}":
                 break
@@ -186,7 +187,7 @@ def _gathered(first: _Line, lines: Iterator[_Line | OSError], max_line: int) -> 
     return bytes(text), line
 
 
-def _list_over_lines(text: bytes, first: _Line) -> tuple[list[Record], int]:
+def _list_over_lines(text: bytes, first: Line) -> tuple[list[Record], int]:
     """The records of the EventList that text begins with, and where it ends: 0 when text begins with something else."""
     end = len(text)
     try:
@@ -207,11 +208,11 @@ def _list_over_lines(text: bytes, first: _Line) -> tuple[list[Record], int]:
 def _again(
     text: bytes,
     begin: int,
-    first: _Line,
-    behind: _Line | OSError | None,
-    lines: Iterator[_Line | OSError],
+    first: Line,
+    behind: Line | OSError | None,
+    lines: Iterator[Line | OSError],
     max_line: int,
-) -> Iterator[_Line | OSError]:
+) -> Iterator[Line | OSError]:
     """The lines of a text that was gathered from first on, but for its beginning, and all lines behind it."""
     pieces: Iterable[bytes | OSError] = (text[at : at + _CHUNK] for at in range(begin, len(text), _CHUNK))
     if isinstance(behind, OSError):
@@ -220,7 +221,8 @@ def _again(
     return chain(_lines(pieces, max_line, number, first.offset + begin), () if behind is None else (behind,), lines)
 
 
-def _line_records(line: _Line, max_line: int) -> list[Record]:
+def line_records(line: Line, max_line: int) -> list[Record]:
+    """What one line holds: nothing (an empty list), a record, or the records of an EventList."""
     place = _Place(line.number, line.offset, line.size)
     if line.data is None:
         return [place.malformed(f"longer than {_size(max_line)}", "too-long")]
@@ -233,7 +235,7 @@ def _line_records(line: _Line, max_line: int) -> list[Record]:
     return [_value_record(place, value, facts, facts.invalid_utf8)]
 
 
-def _last_line(line: _Line, records: list[Record], newest: bool) -> list[Record] | list[Tail]:
+def last_line(line: Line, records: list[Record], newest: bool) -> list[Record] | list[Tail]:
     """What an unterminated line is: a complete EventList is a saved HTTP body, anything else is not finished."""
     if not records or records[0].in_list:
         return records

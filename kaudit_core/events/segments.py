@@ -12,13 +12,12 @@ import os
 import re
 import stat
 import sys
-import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
-    import gzip
+    from kaudit_core.events.inflate import Inflating
 
 STANDARD_INPUT: Final = "-"
 
@@ -45,11 +44,13 @@ class Segment:
 
     path: as shown; "-" is standard input. compressed: by its name; the content decides when it is opened.
     newest: an unterminated last line is still being written, and no record yet.
+    data: what it holds, when it is no file; path is then only a name.
     """
 
     path: str
     compressed: bool
     newest: bool
+    data: bytes | None = field(default=None, repr=False)
 
 
 class Found(NamedTuple):
@@ -79,6 +80,8 @@ def find_segments(arguments: Sequence[str]) -> Found:
 
 def open_segment(segment: Segment) -> SegmentStream:
     """The segment's bytes, uncompressed, for use in a with statement; raises SegmentError."""
+    if segment.data is not None:
+        return SegmentStream(io.BytesIO(segment.data), segment.path)
     try:
         if segment.path == STANDARD_INPUT:
             given = getattr(sys.stdin, "buffer", None)
@@ -87,7 +90,7 @@ def open_segment(segment: Segment) -> SegmentStream:
             return SegmentStream(given, segment.path, keep_open=True)
         return SegmentStream(open(segment.path, "rb", buffering=_BUFFER), segment.path)
     except OSError as error:
-        raise _unreadable(segment.path, error) from error
+        raise unreadable(segment.path, error) from error
 
 
 class SegmentStream(io.RawIOBase):
@@ -102,12 +105,26 @@ class SegmentStream(io.RawIOBase):
         self.path = path
         self._keep_open = keep_open
         self._failure: SegmentError | None = None
+        self._errors: tuple[type[Exception], ...] = (OSError,)
         self._file: io.BufferedReader[Any] = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)
-        self._source: io.BufferedReader[Any] | gzip.GzipFile = self._file
+        self._source: io.BufferedReader[Any] | Inflating = self._file
         if self._file.peek(2)[:2] == _GZIP:
-            from gzip import GzipFile
+            from zlib import error as zlib_error
 
-            self._source = GzipFile(fileobj=self._file, mode="rb")
+            from kaudit_core.events.inflate import Inflating
+
+            self._source = Inflating(self._file)
+            self._errors = (EOFError, OSError, zlib_error)
+
+    def plain_file(self) -> int | None:
+        """The descriptor of a regular file that is read as it stands, for readers that read by position."""
+        if self._keep_open or self._source is not self._file:
+            return None
+        try:
+            number = self._file.fileno()
+        except io.UnsupportedOperation:
+            return None
+        return number if stat.S_ISREG(os.fstat(number).st_mode) else None
 
     def readable(self) -> bool:
         return True
@@ -116,8 +133,8 @@ class SegmentStream(io.RawIOBase):
         if self._failure is None:
             try:
                 piece = self._source.read1(len(buffer))
-            except (EOFError, zlib.error, OSError) as error:
-                self._failure = _unreadable(self.path, error)
+            except self._errors as error:
+                self._failure = unreadable(self.path, error)
             else:
                 buffer[: len(piece)] = piece
                 return len(piece)
@@ -160,7 +177,7 @@ class _Search:
         except (FileNotFoundError, NotADirectoryError, ValueError):
             self.errors[path] = f"{path}: no such file; check the path"
         except OSError as error:
-            self.errors[path] = str(_unreadable(path, error))
+            self.errors[path] = str(unreadable(path, error))
         else:
             if stat.S_ISDIR(mode):
                 self._add_directory(path)
@@ -205,7 +222,7 @@ class _Search:
             with os.scandir(directory) as listing:
                 entries = [entry for entry in listing if entry.name[0] != "." and _LIKE_LOG.search(entry.name)]
         except OSError as error:
-            self.errors[directory] = str(_unreadable(directory, error))
+            self.errors[directory] = str(unreadable(directory, error))
             return set()
         names: set[str] = set()
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -216,7 +233,7 @@ class _Search:
                 if wanted:
                     missing = isinstance(error, FileNotFoundError) and entry.is_symlink()
                     why = f"{path}: a link to a file that does not exist; check the link"
-                    self.errors[path] = why if missing else str(_unreadable(path, error))
+                    self.errors[path] = why if missing else str(unreadable(path, error))
                 continue
             if wanted and stat.S_ISREG(mode):
                 names.add(entry.name)
@@ -242,7 +259,8 @@ def _rotation_order(name: str) -> tuple[str, int, int, str, bool, str]:
     return stem, _CURRENT, 0, "", plain, name
 
 
-def _unreadable(path: str, error: Exception) -> SegmentError:
+def unreadable(path: str, error: Exception) -> SegmentError:
+    """The sentence for what kept a segment from being read."""
     if isinstance(error, SegmentError):
         return error
     if isinstance(error, PermissionError):
@@ -251,7 +269,7 @@ def _unreadable(path: str, error: Exception) -> SegmentError:
         return SegmentError(f"{path}: no such file any more; it may have been rotated, so start again")
     if isinstance(error, EOFError):
         return SegmentError(f"{path}: the compressed data is cut off; fetch the file again once it is complete")
-    if isinstance(error, zlib.error) or error.args and getattr(error, "errno", None) is None:
+    if not isinstance(error, OSError) or error.args and error.errno is None:
         return SegmentError(f"{path}: the compressed data is corrupt ({error}); restore the file from another copy")
     reason = getattr(error, "strerror", None) or error
     return SegmentError(f"{path}: {reason}; check the file system and try again")

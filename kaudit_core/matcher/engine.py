@@ -28,13 +28,15 @@ class Options:
     """How to verify.
 
     examples: kept per finding. max_line: bytes of the longest line that is read.
-    join: compare the stages of a request with each other.
+    join: compare the stages of a request with each other; the reference engine does it, whichever is chosen.
+    threads: that judge at the same time; 0 is one for each processor this process may use, at most 8.
     progress: called now and then with the bytes read of the segment at hand since the last call.
     """
 
     examples: int = DEFAULT_EXAMPLES
     max_line: int = MAX_LINE
     join: bool = False
+    threads: int = 0
     progress: Callable[[str, int], None] | None = None
 
 
@@ -49,7 +51,21 @@ class Engine(Protocol):
 
 def available() -> tuple[str, ...]:
     """The engines of this installation, best first."""
-    return ("reference",)
+    try:
+        import kaudit_core.matcher._native  # noqa: F401
+    except ImportError:
+        return ("reference",)
+    return ("native", "reference")
+
+
+def missing() -> str | None:
+    """What to tell a user whose installation lacks the native engine though nobody asked for another; else None."""
+    if os.environ.get(VARIABLE) or "native" in available():
+        return None
+    return (
+        "the native engine was not built: this is the reference engine, 100 times slower; "
+        "install kaudit again where there is a C++ compiler"
+    )
 
 
 def select(name: str | None = None) -> Engine:
@@ -57,6 +73,10 @@ def select(name: str | None = None) -> Engine:
     wanted = name or os.environ.get(VARIABLE) or available()[0]
     if wanted not in available():
         raise EngineError(f"engine {wanted!r} can't be loaded: this installation has {', '.join(available())}")
+    if wanted == "native":
+        from kaudit_core.matcher.native import NativeEngine
+
+        return NativeEngine()
     from kaudit_core.matcher.reference import ReferenceEngine
 
     return ReferenceEngine()

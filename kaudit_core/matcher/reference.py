@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from kaudit_core.events.records import Record, Tail, read_records
@@ -35,36 +35,38 @@ class ReferenceEngine:
             try:
                 with open_segment(segment) as stream:
                     records = read_records(stream, newest=segment.newest, max_line=options.max_line)
-                    self._add_records(summary, judge, segment.path, records, join, options)
+                    add_records(summary, judge, segment.path, records, join, options)
             except SegmentError as error:
                 summary.add_segment(SegmentSummary(segment.path, error=str(error)))
         return summary
 
-    def _add_records(
-        self,
-        summary: Summary,
-        judge: Judge,
-        path: str,
-        records: Iterable[Record | Tail],
-        join: StageJoin | None,
-        options: Options,
-    ) -> None:
-        """Judge the records of one segment into the summary."""
-        reported = position = 0
-        for record in records:
-            if isinstance(record, Tail):
-                summary.add_segment(SegmentSummary(path, tail=(record.offset, record.length)))
-                continue
-            verdict = judge.judge(record)
-            if join is not None and record.event is not None:
-                verdict = _with(verdict, join, record)
-            _count(summary, path, record, verdict)
-            position = record.offset + record.size
-            if options.progress and position - reported >= _PROGRESS_BYTES:
-                options.progress(path, position - reported)
-                reported = position
-        if options.progress and position > reported:
+
+def add_records(
+    summary: Summary,
+    judge: Judge,
+    path: str,
+    records: Iterable[Record | Tail],
+    join: StageJoin | None,
+    options: Options,
+) -> None:
+    """Judge the records of one segment into the summary."""
+    reported = position = 0
+    for record in records:
+        if isinstance(record, Tail):
+            summary.add_segment(SegmentSummary(path, tail=(record.offset, record.length)))
+            continue
+        verdict = judge.judge(record)
+        if join is not None and record.event is not None:
+            verdict = _with(verdict, join, record)
+        count_record(summary, path, record, verdict)
+        for example in examples_of(path, record, verdict):
+            summary.add_example(example)
+        position = record.offset + record.size
+        if options.progress and position - reported >= _PROGRESS_BYTES:
             options.progress(path, position - reported)
+            reported = position
+    if options.progress and position > reported:
+        options.progress(path, position - reported)
 
 
 def _with(verdict: Verdict, join: StageJoin, record: Record) -> Verdict:
@@ -76,24 +78,30 @@ def _with(verdict: Verdict, join: StageJoin, record: Record) -> Verdict:
     return verdict._replace(findings=tuple(sorted([*kept, *more], key=lambda finding: RANK[finding.name])))
 
 
-def _count(summary: Summary, path: str, record: Record, verdict: Verdict) -> None:
+def count_record(summary: Summary, path: str, record: Record, verdict: Verdict) -> None:
+    """Add a record to the totals; its examples are for examples_of."""
     summary.events += 1
     summary.bytes += record.size
     summary.add_segment(SegmentSummary(path, 1, record.size))
     summary.outcomes[verdict.outcome] += 1
-    event = record.event
-    if event is not None:
-        summary.levels[event["level"]] += 1
-        summary.stages[event["stage"]] += 1
+    if record.event is not None:
+        summary.levels[record.event["level"]] += 1
+        summary.stages[record.event["stage"]] += 1
     if verdict.decided:
         summary.count_rule(verdict.rule, 1, record.size)
     for finding in verdict.findings:
         summary.findings[finding.name] += 1
-        if finding.name == AGREES:
-            continue
         if finding.name == UNDECIDABLE:
             summary.reasons[finding.reason] += 1
+
+
+def examples_of(path: str, record: Record, verdict: Verdict) -> Iterator[Example]:
+    """One example for each finding but agreement."""
+    event = record.event
+    for finding in verdict.findings:
+        if finding.name == AGREES:
+            continue
         audit_id, stage = (event.get("auditID") or "", event["stage"]) if event else ("", "")
         rule = verdict.rule if verdict.decided else None
         place = (path, record.line, record.offset, redacted(audit_id[:_AUDIT_ID]), stage, rule)
-        summary.add_example(Example(finding.name, finding.reason, *place, redacted(finding.why)))
+        yield Example(finding.name, finding.reason, *place, redacted(finding.why))

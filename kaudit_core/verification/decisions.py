@@ -47,8 +47,8 @@ class Decisions(NamedTuple):
 class Decider:
     """Rebuilds decisions for one policy."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.evaluator = Evaluator(policy)
+    def __init__(self, policy: Policy, evaluator: Evaluator | None = None) -> None:
+        self.evaluator = evaluator or Evaluator(policy)
         # A U+FFFD in a log may have been any byte. It only matters to a policy that holds one itself.
         self._names_replacement = REPLACEMENT in repr(policy)
 

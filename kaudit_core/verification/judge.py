@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kaudit_core.events.records import Record
+from kaudit_core.policy.evaluator import Evaluator
 from kaudit_core.policy.types import LEVEL_RANK, Policy, RequestAuditConfig
 from kaudit_core.verification.bodies import unexpected_bodies, unexpected_managed_fields
 from kaudit_core.verification.crosscheck import contradictions
@@ -26,9 +27,15 @@ from kaudit_core.verification.findings import (
 class Judge:
     """Judges records of one log against one policy."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, evaluator: Evaluator | None = None) -> None:
+        """evaluator: another one than the readable evaluator, with the same answers."""
         self._policy = policy
-        self._decider = Decider(policy)
+        self._decider = Decider(policy, evaluator)
+
+    @property
+    def rules(self) -> int:
+        """How many rules the policy has."""
+        return len(self._policy.rules)
 
     def judge(self, record: Record) -> Verdict:
         """Return the verdict on a record: its findings, and the rule that decided it where that is known."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kaudit_core.matcher import Matcher
 from kaudit_core.policy.evaluator import Evaluator
 from kaudit_core.policy.reader import read_policy
 from kaudit_core.policy.requests import attributes_json, attributes_of, config_json
@@ -45,11 +46,14 @@ def theirs(oracle: Oracle, data: bytes, requests: list[Request]) -> list[dict[st
 
 
 def ours(version: str, data: bytes, requests: list[Request]) -> list[dict[str, Any]]:
-    """Our answers to requests."""
+    """Our answers to requests, from the readable evaluator and from the best engine."""
     reading = read_policy(data, "policy", KubernetesVersion.parse(version))
     assert reading.policy is not None, f"refused for {version}: {data!r}: {reading.findings}"
-    evaluator = Evaluator(reading.policy)
-    return [config_json(evaluator.evaluate(attributes_of(request))) for request in requests]
+    evaluator, matcher = Evaluator(reading.policy), Matcher(reading.policy)
+    asked = [attributes_of(request) for request in requests]
+    configs = [evaluator.evaluate(attributes) for attributes in asked]
+    assert configs == [matcher.evaluate(attributes) for attributes in asked], "the engines differ"
+    return [config_json(config) for config in configs]
 
 
 @pytest.mark.parametrize("version", PINS)

@@ -1,0 +1,123 @@
+"""The native engine: compiled code counts the records that agree for certain, the reference judges all others.
+
+So the two engines can't differ in what they find, only in how fast they know that there is nothing to find. A log in
+which every record is odd is read at the reference's speed (docs/decisions/0010).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import reduce
+from os import sched_getaffinity
+from typing import Final
+
+from kaudit_core.events.segments import Segment
+from kaudit_core.matcher._native import PolicyWorker
+from kaudit_core.matcher.compiled_evaluator import CompiledEvaluator
+from kaudit_core.matcher.compiler import compile_policy
+from kaudit_core.matcher.engine import Options
+from kaudit_core.matcher.reference import ReferenceEngine
+from kaudit_core.matcher.segment_run import SegmentRun
+from kaudit_core.policy.types import Policy
+from kaudit_core.verification.judge import Judge
+from kaudit_core.verification.summary import Summary
+
+_MOST_THREADS: Final = 8
+_BUDGET: Final = 64 * 1024 * 1024
+"""Bytes between two looks at what else happens: progress, Ctrl-C."""
+
+
+class NativeEngine:
+    """Re-decides with the compiled matcher, several blocks and segments at a time."""
+
+    name = "native"
+
+    def verify(self, policy: Policy, segments: Sequence[Segment], options: Options) -> Summary:
+        """Verify every segment; the summary is the reference engine's, whatever the number of threads."""
+        try:
+            compiled = compile_policy(policy)
+        except UnicodeEncodeError:  # a name that no request can have; nothing to be fast about
+            return ReferenceEngine().verify(policy, segments, options)
+        if options.join:
+            return ReferenceEngine().verify(policy, segments, options)
+        judge = Judge(policy, CompiledEvaluator(policy, compiled))
+        runs = [SegmentRun(segment, judge, options) for segment in segments]
+        count = options.threads or min(len(sched_getaffinity(0)), _MOST_THREADS)
+        crew = _Crew(runs, options.examples)
+        threads = [threading.Thread(target=crew.work, args=(PolicyWorker(compiled),)) for _ in range(count - 1)]
+        for thread in threads:
+            thread.start()
+        try:
+            crew.work(PolicyWorker(compiled))
+            for thread in threads:
+                thread.join()
+        finally:
+            crew.stop()
+        if crew.failure is not None:
+            raise crew.failure
+        return reduce(Summary.merge, (run.summary for run in runs), Summary(options.examples))
+
+
+class _Crew:
+    """Gives each thread something to do: a segment that nobody has begun, else a share in one that is being read."""
+
+    def __init__(self, runs: list[SegmentRun], examples: int) -> None:
+        self._examples = examples
+        self.failure: BaseException | None = None
+        self._waiting = list(reversed(runs))
+        self._running: list[SegmentRun] = []
+        self._opening = 0
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def work(self, worker: PolicyWorker) -> None:
+        """Work until nothing is left."""
+        try:
+            while (run := self._next()) is not None:
+                worker.begin(self._examples)
+                while not self._stopped and run.advance(worker, _BUDGET):
+                    pass
+                self._leave(run, worker)
+        except BaseException as error:
+            self.failure = self.failure or error
+            self.stop()
+
+    def stop(self) -> None:
+        """Let everybody end soon."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _next(self) -> SegmentRun | None:
+        with self._changed:
+            while not self._stopped:
+                if run := next((run for run in self._running if run.shareable), None):
+                    run.workers += 1
+                    return run
+                if self._waiting:
+                    run = self._waiting.pop()
+                    run.workers = 1
+                    self._opening += 1
+                    break
+                if not self._opening:
+                    return None
+                self._changed.wait()
+            else:
+                return None
+        run.open()
+        with self._changed:
+            self._opening -= 1
+            self._running.append(run)
+            self._changed.notify_all()
+        return run
+
+    def _leave(self, run: SegmentRun, worker: PolicyWorker) -> None:
+        run.take_counts(worker)
+        with self._changed:
+            run.workers -= 1
+            last = not run.workers
+            if last and run in self._running:
+                self._running.remove(run)
+        if last and not self._stopped:
+            run.finish()
