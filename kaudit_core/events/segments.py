@@ -87,10 +87,18 @@ def open_segment(segment: Segment) -> SegmentStream:
             given = getattr(sys.stdin, "buffer", None)
             if given is None or given.closed:
                 raise SegmentError(f"{segment.path}: standard input is closed; redirect a log into it, or name a file")
-            return SegmentStream(given, segment.path, keep_open=True)
+            return SegmentStream(_own_reader(given), segment.path, keep_open=True)
         return SegmentStream(open(segment.path, "rb", buffering=_BUFFER), segment.path)
     except OSError as error:
         raise unreadable(segment.path, error) from error
+
+
+def _own_reader(file: BinaryIO) -> BinaryIO:
+    """Another reader of a descriptor: Python can't exit while a thread waits in one that it closes by itself."""
+    try:
+        return open(file.fileno(), "rb", buffering=_BUFFER, closefd=False)
+    except io.UnsupportedOperation:
+        return file
 
 
 class SegmentStream(io.RawIOBase):

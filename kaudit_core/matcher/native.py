@@ -45,15 +45,16 @@ class NativeEngine:
         runs = [SegmentRun(segment, judge, options) for segment in segments]
         count = options.threads or min(len(sched_getaffinity(0)), _MOST_THREADS)
         crew = _Crew(runs, options.examples)
-        threads = [threading.Thread(target=crew.work, args=(PolicyWorker(compiled),)) for _ in range(count - 1)]
+        workers = [PolicyWorker(compiled) for _ in range(count)]
+        threads = [threading.Thread(target=crew.work, args=(worker,), daemon=True) for worker in workers]
         for thread in threads:
             thread.start()
         try:
-            crew.work(PolicyWorker(compiled))
+            # Ctrl-C arrives here and nowhere else: a thread that waits for standard input hears nothing.
             for thread in threads:
                 thread.join()
         finally:
-            crew.stop()
+            crew.dismiss()
         if crew.failure is not None:
             raise crew.failure
         return reduce(Summary.merge, (run.summary for run in runs), Summary(options.examples))
@@ -75,19 +76,35 @@ class _Crew:
         """Work until nothing is left."""
         try:
             while (run := self._next()) is not None:
-                worker.begin(self._examples)
-                while not self._stopped and run.advance(worker, _BUDGET):
-                    pass
-                self._leave(run, worker)
+                try:
+                    worker.begin(self._examples)
+                    while not self._stopped and run.advance(worker, _BUDGET):
+                        pass
+                    run.take_counts(worker)
+                finally:
+                    last = self._leave(run)
+                if last and not self._stopped:
+                    run.finish()
         except BaseException as error:
             self.failure = self.failure or error
-            self.stop()
+            self._stop()
 
-    def stop(self) -> None:
-        """Let everybody end soon."""
+    def dismiss(self) -> None:
+        """Return when nobody is in compiled code: who is, must not be there when Python ends.
+
+        Who waits for the first bytes of a segment is left behind.
+        """
+        self._stop()
+        with self._changed:
+            while any(run.workers for run in self._running):
+                self._changed.wait()
+
+    def _stop(self) -> None:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+            for run in self._running:
+                run.stop()
 
     def _next(self) -> SegmentRun | None:
         with self._changed:
@@ -108,16 +125,17 @@ class _Crew:
         run.open()
         with self._changed:
             self._opening -= 1
-            self._running.append(run)
             self._changed.notify_all()
+            if self._stopped:
+                return None
+            self._running.append(run)
         return run
 
-    def _leave(self, run: SegmentRun, worker: PolicyWorker) -> None:
-        run.take_counts(worker)
+    def _leave(self, run: SegmentRun) -> bool:
+        """Whether nobody else is left there."""
         with self._changed:
             run.workers -= 1
-            last = not run.workers
-            if last and run in self._running:
+            if not run.workers:
                 self._running.remove(run)
-        if last and not self._stopped:
-            run.finish()
+            self._changed.notify_all()
+            return not run.workers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 _PIECE: Final = 256 * 1024
@@ -40,13 +41,12 @@ class ReadAhead:
         return size
 
     def stop(self) -> None:
-        """End the thread: nobody reads any more."""
+        """Nobody reads any more: end the thread once it has read what it waits for, and wake whoever waits for it."""
         self._stopped = True
-        while self._thread.is_alive():
-            try:
-                self._pieces.get(timeout=0.01)
-            except queue.Empty:
-                continue
+        with suppress(queue.Empty):
+            while True:
+                self._pieces.get_nowait()
+        self._pieces.put(b"")
 
     def _read(self) -> None:
         try:

@@ -103,6 +103,11 @@ class SegmentRun:
                     self.summary.outcomes[names[0]] += records
                     self.summary.findings.update(dict.fromkeys(names, records))
 
+    def stop(self) -> None:
+        """Wake whoever waits for bytes: there are no more."""
+        if self._ahead is not None:
+            self._ahead.stop()
+
     def finish(self) -> None:
         """Put the examples in, each with its line, and let the file go."""
         if self._native is not None:
@@ -112,8 +117,7 @@ class SegmentRun:
                     self.summary.add_example(replace(example, line=before[block] + example.line))
             self._raise_failure(self._native)
         self._native = None
-        if self._ahead is not None:
-            self._ahead.stop()
+        self.stop()
         if self._stream is not None:
             self._stream.close()
 
