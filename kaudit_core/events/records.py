@@ -10,20 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from kaudit_core.events.diagnosis import diagnosis
-from kaudit_core.events.event_shape import BODIES, event_problem, judged_objects, list_problem, looks_like_list
-from kaudit_core.events.json_text import (
-    Facts,
-    JsonError,
-    element_spans,
-    find_duplicate,
-    is_utf8,
-    parse,
-    repeated_key,
-    shown,
-)
+from kaudit_core.events.envelopes import opened
+from kaudit_core.events.event_shape import looks_like_list
+from kaudit_core.events.json_text import JsonError, is_utf8, parse
+from kaudit_core.events.record import Place, Record, Tail, enveloped_records, list_records, value_record
+
+__all__ = [
+    "MAX_LINE",
+    "Line",
+    "Readable",
+    "Record",
+    "Tail",
+    "blank",
+    "goes_on",
+    "last_line",
+    "line_records",
+    "read_records",
+]
 
 MAX_LINE: Final = 64 * 1024 * 1024
 """Bytes of the longest line that is read, its newline not counted."""
@@ -37,47 +43,6 @@ class Readable(Protocol):
     """Bytes in pieces: any binary file, or a segment's stream."""
 
     def read(self, size: int, /) -> bytes | None: ...
-
-
-@dataclass(slots=True)
-class Record:
-    """One record: exactly one of event and problem is set.
-
-    line: from 1, where the record begins. offset: bytes before it in the uncompressed segment.
-    size: a line's bytes with its newline; an item's own bytes.
-    problem: in words; code: the same as a short name for counting; both None for an event.
-    in_list: an item of an EventList, or a whole EventList that is malformed.
-    """
-
-    line: int
-    offset: int
-    size: int
-    event: dict[str, Any] | None = None
-    problem: str | None = None
-    code: str | None = None
-    invalid_utf8: bool = False
-    in_list: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """The unterminated last line of the newest segment: still being written, no record."""
-
-    line: int
-    offset: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a record stands."""
-
-    line: int
-    offset: int
-    size: int
-
-    def malformed(self, problem: str, code: str, invalid_utf8: bool = False, in_list: bool = False) -> Record:
-        return Record(self.line, self.offset, self.size, None, problem, code, invalid_utf8, in_list)
 
 
 @dataclass(slots=True)
@@ -202,7 +167,7 @@ def _list_over_lines(text: bytes, first: Line) -> tuple[list[Record], int]:
         return [], 0
     if not isinstance(value, dict) or not looks_like_list(value):
         return [], 0
-    return _list_records(text[:end], _Place(first.number, first.offset, end), value, facts), end
+    return list_records(text[:end], Place(first.number, first.offset, end), value, facts), end
 
 
 def _again(
@@ -222,8 +187,8 @@ def _again(
 
 
 def line_records(line: Line, max_line: int) -> list[Record]:
-    """What one line holds: nothing (an empty list), a record, or the records of an EventList."""
-    place = _Place(line.number, line.offset, line.size)
+    """What one line holds: nothing (an empty list), a record, or the records of an EventList or an envelope."""
+    place = Place(line.number, line.offset, line.size)
     if line.data is None:
         return [place.malformed(f"longer than {_size(max_line)}", "too-long")]
     try:
@@ -231,12 +196,14 @@ def line_records(line: Line, max_line: int) -> list[Record]:
     except JsonError as error:
         return [place.malformed(*diagnosis(line.data, error), invalid_utf8=not is_utf8(line.data))]
     if isinstance(value, dict) and looks_like_list(value):
-        return _list_records(line.data, place, value, facts)
-    return [_value_record(place, value, facts, facts.invalid_utf8)]
+        return list_records(line.data, place, value, facts)
+    if isinstance(value, dict) and (envelope := opened(value)):
+        return enveloped_records(place, envelope, value, facts)
+    return [value_record(place, value, facts, facts.invalid_utf8)]
 
 
 def last_line(line: Line, records: list[Record], newest: bool) -> list[Record] | list[Tail]:
-    """What an unterminated line is: a complete EventList is a saved HTTP body, anything else is not finished."""
+    """What an unterminated line is: a complete list of events is a saved HTTP body, anything else is not finished."""
     if not records or records[0].in_list:
         return records
     if newest and line.ending == "end":
@@ -246,43 +213,6 @@ def last_line(line: Line, records: list[Record], newest: bool) -> list[Record] |
         record.event, record.code = None, "torn"
         record.problem = "torn: the segment ends before the line does"
     return records
-
-
-def _list_records(data: bytes, place: _Place, value: dict[str, Any], facts: Facts) -> list[Record]:
-    """One record an item of an EventList; one for the whole when the list itself can't be trusted."""
-    duplicate = find_duplicate(value, facts, ("items",))
-    problem = list_problem(value)
-    if duplicate or problem:
-        code = "duplicate-key" if duplicate else "not-an-event"
-        reason = f"duplicate key {duplicate}" if duplicate else str(problem)
-        return [place.malformed(reason, code, invalid_utf8=facts.invalid_utf8, in_list=True)]
-    records = []
-    line, counted = place.line, 0
-    for item, (begin, end) in zip(value.get("items") or (), element_spans(data, "items"), strict=True):
-        line, counted = line + data.count(b"\n", counted, begin), begin
-        invalid_utf8 = facts.invalid_utf8 and not is_utf8(data[begin:end])
-        item_place = _Place(line, place.offset + begin, end - begin)
-        records.append(_value_record(item_place, item, facts, invalid_utf8, in_list=True))
-    return records
-
-
-def _value_record(place: _Place, value: Any, facts: Facts, invalid_utf8: bool, in_list: bool = False) -> Record:
-    if not isinstance(value, dict):
-        return place.malformed(f"not an object: {shown(value)}", "not-an-object", invalid_utf8, in_list)
-    if duplicate := _duplicate(value, facts):
-        return place.malformed(f"duplicate key {duplicate}", "duplicate-key", invalid_utf8, in_list)
-    if problem := event_problem(value):
-        return place.malformed(problem, "not-an-event", invalid_utf8, in_list)
-    return Record(place.line, place.offset, place.size, value, None, None, invalid_utf8, in_list)
-
-
-def _duplicate(event: dict[str, Any], facts: Facts) -> str | None:
-    """A key repeated where the server never repeats one, in words."""
-    if not facts.doubled:
-        return None
-    in_bodies = ((path, repeated_key(value, facts)) for path, value in judged_objects(event))
-    found = find_duplicate(event, facts, BODIES)
-    return found or next((f"{key} in {path}" for path, key in in_bodies if key), None)
 
 
 def _size(count: int) -> str:

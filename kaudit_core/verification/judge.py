@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kaudit_core.events.envelopes import CLOUD_AUDIT_LOG
 from kaudit_core.events.records import Record
 from kaudit_core.policy.evaluator import Evaluator
 from kaudit_core.policy.types import LEVEL_RANK, Policy, RequestAuditConfig
@@ -17,6 +18,7 @@ from kaudit_core.verification.findings import (
     LEVEL_BELOW,
     MALFORMED,
     RANK,
+    UNDECIDABLE,
     UNEXPECTED_EVENT,
     UNEXPECTED_STAGE,
     Finding,
@@ -40,7 +42,8 @@ class Judge:
     def judge(self, record: Record) -> Verdict:
         """Return the verdict on a record: its findings, and the rule that decided it where that is known."""
         if record.event is None:
-            return Verdict((Finding(MALFORMED, record.code or "", record.problem or ""),), False, None)
+            name = UNDECIDABLE if record.code == CLOUD_AUDIT_LOG else MALFORMED
+            return Verdict((Finding(name, record.code or "", record.problem or ""),), False, None)
         decisions = self._decider.decide(record.event, record.invalid_utf8)
         config, against = self._mildest(record.event, decisions)
         found = [*against, *decisions.findings]

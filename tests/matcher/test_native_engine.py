@@ -152,7 +152,9 @@ def mutated(rng: Random, line: bytes, other: bytes) -> bytes:
 
 def some_lines(rng: Random, real: list[bytes]) -> list[bytes]:
     """Lines of one log: most of them mutated."""
-    pool = [written(event) for event in rng.sample(EVENTS, 3)] + rng.sample(real, 3)
+    wrapped = rng.choice(real).decode(errors="replace").strip()
+    envelopes = ({"category": "kube-audit", "properties": {"log": wrapped}}, {"@timestamp": "", "@message": wrapped})
+    pool = [written(event) for event in (*rng.sample(EVENTS, 3), rng.choice(envelopes))] + rng.sample(real, 3)
     return [
         mutated(rng, rng.choice(pool), rng.choice(pool)) if rng.random() < 0.9 else rng.choice(pool) for _ in range(60)
     ]
