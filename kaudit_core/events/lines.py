@@ -7,6 +7,7 @@ where records end. `begins_with_list` says so from the first line; everywhere el
 from __future__ import annotations
 
 import io
+from collections import deque
 from typing import Any
 
 from kaudit_core.events.records import Line, Readable, Record, Tail, blank, goes_on, last_line, line_records
@@ -69,3 +70,27 @@ class Replayed(io.RawIOBase):
         size = min(len(buffer), len(self._head))
         buffer[:size], self._head = self._head[:size], self._head[size:]
         return size
+
+
+class Remembering:
+    """A stream that still has what was read of it, but for what may be forgotten."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._pieces: deque[bytes] = deque()
+        self._begin = 0  # of the first piece
+
+    def read(self, size: int, /) -> bytes | None:
+        piece = self._stream.read(size)
+        if piece:
+            self._pieces.append(piece)
+        return piece
+
+    def forget(self, offset: int) -> None:
+        """Nothing before this place will be asked for."""
+        while self._pieces and self._begin + len(self._pieces[0]) <= offset:
+            self._begin += len(self._pieces.popleft())
+
+    def since(self, offset: int) -> bytes:
+        """What was read from this place on."""
+        return b"".join(self._pieces)[offset - self._begin :]

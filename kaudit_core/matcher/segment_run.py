@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from kaudit_core.events.lines import Replayed, begins_with_list, records_of_line
+from kaudit_core.events.lines import Remembering, Replayed, begins_with_list, records_of_line
 from kaudit_core.events.records import Line, Record, Tail, read_records
 from kaudit_core.events.segments import Segment, SegmentError, SegmentStream, open_segment, unreadable
 from kaudit_core.matcher._native import OpenSegment, PolicyWorker
@@ -49,11 +50,12 @@ class SegmentRun:
         self._stream: SegmentStream | None = None
         self._ahead: ReadAhead | None = None
         self._native: OpenSegment | None = None
+        self._line = self._offset = 0  # what the reference has read before the native part
         self._lock = threading.Lock()
         self._first: dict[str, list[tuple[int, int, Example]]] = {}  # finding -> (offset, block, example)
 
     def open(self) -> None:
-        """Open the segment; what begins with an EventList is read by the reference at once."""
+        """Open the segment; EventLists with which it begins are read by the reference at once."""
         self.summary.add_segment(SegmentSummary(self._segment.path))
         try:
             self._stream = open_segment(self._segment)
@@ -61,12 +63,12 @@ class SegmentRun:
             self._fail(str(error))
             return
         listed, head = begins_with_list(self._stream, self._options.max_line)
-        if listed:
-            self._by_reference(head)
+        rest = self._behind_lists(Replayed(head, self._stream)) if listed else Replayed(head, self._stream)
+        if rest is None:
             return
-        source: int | ReadAhead | None = self._stream.plain_file()
+        source: int | ReadAhead | None = None if listed else self._stream.plain_file()
         if source is None:
-            source = self._ahead = ReadAhead(Replayed(head, self._stream))
+            source = self._ahead = ReadAhead(rest)
         self._native = OpenSegment(source, BLOCK, self._options.max_line)
         self.shareable = True
 
@@ -77,7 +79,7 @@ class SegmentRun:
         more, size = worker.advance(self._native, budget)
         for block, line, offset, length, data, unfinished in worker.odd():
             ending = ("failure" if self._native.failed else "end") if unfinished else "newline"
-            self._add_line(block, Line(line + 1, offset, length, data, ending))  # type: ignore[arg-type]
+            self._add_line(block, Line(line + 1, self._offset + offset, length, data, ending))  # type: ignore[arg-type]
         if size and self._options.progress:
             with _report:
                 self._options.progress(self._segment.path, size)
@@ -114,7 +116,8 @@ class SegmentRun:
             before = self._native.lines_before() if self._first else []
             for found in self._first.values():
                 for _, block, example in sorted(found, key=lambda one: one[0]):
-                    self.summary.add_example(replace(example, line=before[block] + example.line))
+                    line = self._line + before[block] + example.line
+                    self.summary.add_example(replace(example, line=line))
             self._raise_failure(self._native)
         self._native = None
         self.stop()
@@ -134,14 +137,28 @@ class SegmentRun:
     def _fail(self, error: str) -> None:
         self.summary.add_segment(SegmentSummary(self._segment.path, error=error))
 
-    def _by_reference(self, head: bytes) -> None:
-        assert self._stream is not None
-        stream, path = Replayed(head, self._stream), self._segment.path
-        records = read_records(stream, newest=self._segment.newest, max_line=self._options.max_line)
+    def _behind_lists(self, stream: Replayed) -> Replayed | None:
+        """Judge the EventLists at the beginning; return what stands behind them, if anything does."""
+        read, path = Remembering(stream), self._segment.path
+        records = read_records(read, newest=self._segment.newest, max_line=self._options.max_line)
+        behind: list[Record | Tail] = []
+
+        def listed() -> Iterator[Record]:
+            for record in records:
+                if isinstance(record, Tail) or not record.in_list:
+                    behind.append(record)
+                    break
+                read.forget(record.offset)
+                yield record
+
         try:
-            add_records(self.summary, self._judge, path, records, None, self._options)
+            add_records(self.summary, self._judge, path, listed(), None, self._options)
         except SegmentError as error:
             self._fail(str(error))
+        if not behind:
+            return None
+        self._line, self._offset = behind[0].line - 1, behind[0].offset
+        return Replayed(read.since(self._offset), stream)
 
     def _add_line(self, block: int, line: Line) -> None:
         """Judge a line that is odd in some way."""

@@ -278,3 +278,45 @@ def test_many_segments_are_merged_in_their_order(tmp_path: Path, monkeypatch: py
 
     assert one.as_json() == many.as_json()
     assert [str(path) for path in paths] == list(many.segments)
+
+
+LISTS = (
+    json.dumps({"kind": "EventList", "items": [*EVENTS]}, indent=1).encode(),
+    json.dumps({"kind": "EventList", "items": [EVENTS[0], {"level": "x"}]}).encode(),
+    json.dumps({"kind": "EventList", "items": []}).encode(),
+    json.dumps({"records": [{"category": "kube-audit", "properties": {"log": json.dumps(EVENTS[3])}}]}).encode(),
+)
+
+
+def test_lines_behind_event_lists_are_judged_natively(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists at the beginning are the reference's, and only they: offsets and lines go on behind them."""
+    from kaudit_core.matcher.segment_run import SegmentRun
+
+    handed: list[int] = []
+    add_line = SegmentRun._add_line
+
+    def noted(run: SegmentRun, block: int, line: Any) -> None:
+        handed.append(line.offset)
+        add_line(run, block, line)
+
+    monkeypatch.setattr(SegmentRun, "_add_line", noted)
+    lists, line = b"\n\n".join(LISTS) + b"\n", written(EVENTS[9]) + b"\n"
+    log = lists + line * 1_000 + b"torn\n" + line * 1_000
+    reference, native = both(policy_in("everything"), log, tmp_path, examples=5)
+
+    assert log.index(b"torn\n") in handed
+    assert reference.as_json() == native.as_json()
+    assert len(handed) < 20 and min(handed) >= len(lists)
+
+
+@pytest.mark.parametrize("newest", [False, True], ids=["older", "newest"])
+def test_whatever_stands_behind_lists_has_one_summary(newest: bool, tmp_path: Path) -> None:
+    """Lists, torn lists and anything behind them, on the same line too."""
+    rng = Random(f"{SEED} lists")
+    pieces = [*LISTS, LISTS[0][:300], *(written(event) for event in EVENTS[:4]), b"{", b"}", b"{}", b" ", b"", b"]}"]
+    for _ in range(1_000 if FULL else 150):
+        parts = [rng.choice(LISTS), *rng.choices(pieces, k=rng.randrange(6))]
+        log = b"".join(part + rng.choice((b"\n", b"\n", b"\n", b"", b" ", b"\r\n")) for part in parts)
+        reference, native = both(strict(), log, tmp_path, examples=rng.choice((1, 100)), newest=newest)
+
+        assert reference.as_json() == native.as_json(), log
