@@ -45,12 +45,14 @@ class Segment:
     path: as shown; "-" is standard input. compressed: by its name; the content decides when it is opened.
     newest: an unterminated last line is still being written, and no record yet.
     data: what it holds, when it is no file; path is then only a name.
+    status: of the file when it was found, if known: another file of the same name is not read.
     """
 
     path: str
     compressed: bool
     newest: bool
     data: bytes | None = field(default=None, repr=False)
+    status: os.stat_result | None = field(default=None, repr=False, compare=False)
 
 
 class Found(NamedTuple):
@@ -88,7 +90,7 @@ def open_segment(segment: Segment) -> SegmentStream:
             if given is None or given.closed:
                 raise SegmentError(f"{segment.path}: standard input is closed; redirect a log into it, or name a file")
             return SegmentStream(_own_reader(given), segment.path, keep_open=True)
-        return SegmentStream(open(segment.path, "rb", buffering=_BUFFER), segment.path)
+        return _same(segment, SegmentStream(open(segment.path, "rb", buffering=_BUFFER), segment.path))
     except OSError as error:
         raise unreadable(segment.path, error) from error
 
@@ -99,6 +101,13 @@ def _own_reader(file: BinaryIO) -> BinaryIO:
         return open(file.fileno(), "rb", buffering=_BUFFER, closefd=False)
     except io.UnsupportedOperation:
         return file
+
+
+def _same(segment: Segment, stream: SegmentStream) -> SegmentStream:
+    if segment.status and stream.status and not os.path.samestat(segment.status, stream.status):
+        stream.close()
+        raise SegmentError(f"{segment.path}: another file by now; the log was rotated, so start again")
+    return stream
 
 
 class SegmentStream(io.RawIOBase):
@@ -114,6 +123,7 @@ class SegmentStream(io.RawIOBase):
         self._keep_open = keep_open
         self._failure: SegmentError | None = None
         self._errors: tuple[type[Exception], ...] = (OSError,)
+        self.status = _status(file)
         self._file: io.BufferedReader[Any] = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)
         self._source: io.BufferedReader[Any] | Inflating = self._file
         if self._file.peek(2)[:2] == _GZIP:
@@ -126,13 +136,15 @@ class SegmentStream(io.RawIOBase):
 
     def plain_file(self) -> int | None:
         """The descriptor of a regular file that is read as it stands, for readers that read by position."""
-        if self._keep_open or self._source is not self._file:
+        if self._keep_open or self._source is not self._file or not self.status:
             return None
-        try:
-            number = self._file.fileno()
-        except io.UnsupportedOperation:
-            return None
-        return number if stat.S_ISREG(os.fstat(number).st_mode) else None
+        return self._file.fileno() if stat.S_ISREG(self.status.st_mode) else None
+
+    def check_size(self) -> None:
+        """Raise SegmentError if the file is shorter than when it was opened: what was cut off may be unread."""
+        now = _status(self._file)
+        if self.status and now and now.st_size < self.status.st_size:
+            raise SegmentError(f"{self.path}: became shorter while it was read; verify a copy of the log")
 
     def readable(self) -> bool:
         return True
@@ -196,7 +208,8 @@ class _Search:
     def found(self) -> Found:
         named = {real for directory, real in self.last_named.items() if directory not in self.listed}
         newest = named.union(*self.listed.values())
-        segments = [Segment(path, path.endswith(".gz"), real in newest) for real, path in self.shown.items()]
+        files = self.shown.items()
+        segments = [Segment(path, path.endswith(".gz"), real in newest, None, _status(path)) for real, path in files]
         ignored = [path for real, path in self.ignored.items() if real not in self.shown]
         return Found(segments, list(self.errors.items()), ignored)
 
@@ -265,6 +278,13 @@ def _rotation_order(name: str) -> tuple[str, int, int, str, bool, str]:
     if backup := _BACKUP.fullmatch(stem):
         return backup["stem"], _BACKED_UP, 0, backup["time"].replace("-", ""), plain, name
     return stem, _CURRENT, 0, "", plain, name
+
+
+def _status(file: str | BinaryIO) -> os.stat_result | None:
+    try:
+        return os.stat(file if isinstance(file, str) else file.fileno())
+    except OSError:  # gone, or without a descriptor
+        return None
 
 
 def unreadable(path: str, error: Exception) -> SegmentError:

@@ -36,6 +36,7 @@ class ReferenceEngine:
                 with open_segment(segment) as stream:
                     records = read_records(stream, newest=segment.newest, max_line=options.max_line)
                     add_records(summary, judge, segment.path, records, join, options)
+                    stream.check_size()
             except SegmentError as error:
                 summary.add_segment(SegmentSummary(segment.path, error=str(error)))
         return summary

@@ -133,6 +133,11 @@ class SegmentRun:
             self._fail(str(error))
         elif error is not None:
             raise error
+        elif self._stream is not None:
+            try:
+                self._stream.check_size()
+            except SegmentError as shorter:
+                self._fail(str(shorter))
 
     def _fail(self, error: str) -> None:
         self.summary.add_segment(SegmentSummary(self._segment.path, error=error))

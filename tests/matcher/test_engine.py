@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kaudit_core.events.segments import Segment
+from kaudit_core.events.segments import Segment, find_segments
 from kaudit_core.matcher import engine as engines
 from kaudit_core.matcher.engine import EngineError, Options, available, select
 from tests.engines import EngineUnderTest, log_of, policy_of
@@ -129,9 +129,54 @@ def test_a_growing_file_is_read_to_some_newline(tmp_path: Path) -> None:
         writer.join()
 
 
-@needs_native
-def test_a_file_truncated_while_it_is_read_just_ends(tmp_path: Path) -> None:
-    """copytruncate takes the file away: what was read is judged, nothing crashes, nothing counts twice."""
+def rotating(path: Path, fresh: bytes) -> tuple[Options, list[str]]:
+    """Options under which the log is rotated as soon as something of it was read; and what was done."""
+    done: list[str] = []
+
+    def rotate(_: str, size: int) -> None:
+        if not done:
+            done.append(f"rotated behind {size} bytes")
+            path.rename(path.with_name("audit-2026-01-01T00-00-00.000.log"))
+            path.write_bytes(fresh)
+
+    return Options(threads=1, progress=rotate), done
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_file_rotated_while_it_is_read_is_read_to_its_end(name: str, tmp_path: Path) -> None:
+    """The renamed file stays the one that is read; its successor is not, and nothing counts twice."""
+    path, line = tmp_path / "audit.log", log_of(pod_event())
+    odd = log_of(pod_event(level="Request"))  # an odd record, so that the engine looks up early
+    path.write_bytes(odd + line * 5_000)
+    options, done = rotating(path, log_of(pod_event(verb="delete")) * 7)
+    summary = select(name).verify(policy_of(POLICY), [Segment(str(path), False, True)], options)
+
+    assert 1 == len(done)
+    assert {"level-above": 1, "agrees": 5_000} == dict(summary.outcomes)
+    assert [] == summary.unreadable
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_directory_rotated_while_it_is_read_is_said_to_be(name: str, tmp_path: Path) -> None:
+    """A file whose name another one has before its turn is not read, and the user told to start again."""
+    path, line = tmp_path / "audit.log", log_of(pod_event())
+    older = tmp_path / "audit-2025-01-01T00-00-00.000.log"
+    older.write_bytes(log_of(pod_event(level="Request")) + line * 5_000)
+    path.write_bytes(line * 10)
+    options, done = rotating(path, line * 3)
+    segments, errors, _ = find_segments([str(tmp_path)])
+    summary = select(name).verify(policy_of(POLICY), segments, options)
+
+    assert ([], 1) == (errors, len(done))
+    assert (5_001, 3) == (summary.events, summary.exit_code())
+    assert [f"{path}: another file by now; the log was rotated, so start again"] == [
+        segment.error for segment in summary.unreadable
+    ]
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_file_truncated_while_it_is_read_just_ends(name: str, tmp_path: Path) -> None:
+    """copytruncate takes the file away: what was read is judged, nothing counts twice, and the user is told."""
     path, line = tmp_path / "audit.log", log_of(pod_event())
     cut: list[int] = []
 
@@ -143,11 +188,13 @@ def test_a_file_truncated_while_it_is_read_just_ends(tmp_path: Path) -> None:
     options = Options(threads=1, progress=truncate)
     small = log_of(pod_event(level="Request"))  # an odd record, so that the engine looks up early
     path.write_bytes(small + line * 20_000)
-    summary = select("native").verify(policy_of(POLICY), [Segment(str(path), False, True)], options)
+    summary = select(name).verify(policy_of(POLICY), [Segment(str(path), False, True)], options)
 
     assert cut
     assert summary.events < 20_000
-    assert {"agrees", "level-above"} >= set(summary.outcomes)
+    assert [f"{path}: became shorter while it was read; verify a copy of the log"] == [
+        segment.error for segment in summary.unreadable
+    ]
 
 
 @needs_native
