@@ -6,6 +6,7 @@ Ansible finds collections in site-packages, so `pip install kaudit` brings the p
 """
 
 import os
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -18,6 +19,8 @@ RELEASE = ["-O3", "-DNDEBUG"]
 DEBUG = ["-O0", "-g3", "-UNDEBUG"]
 INSTALLED_AS = Path("ansible_collections/kaudit/k8s")
 COLLECTION = ["galaxy.yml", "LICENSE", "README.md", "meta", "playbooks", "plugins", "roles"]
+# One module for every CPython from 3.11 on (docs/decisions/0012); interpreters without a GIL have no stable ABI.
+STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")
 COLLECTION_SUFFIXES = {".j2", ".md", ".py", ".txt", ".yml"}
 
 
@@ -36,13 +39,16 @@ def extensions() -> list[Extension]:
         depends=[str(path) for path in sorted(MATCHER.glob("*.hpp"))],
         include_dirs=[str(MATCHER)],
         language="c++",
+        py_limited_api=STABLE_ABI,
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE_ABI else [],
         extra_compile_args=["-std=c++17", *WARNINGS, *(DEBUG if switch("KAUDIT_DEBUG_BUILD") else RELEASE)],
     )
     modules: list[Extension] = cythonize(  # type: ignore[no-untyped-call]
         [native], build_dir="build/cython", language_level=3, quiet=True
     )
     for module in modules:
-        module.optional = True  # cythonize makes new objects and drops the attribute
+        module.optional = True  # cythonize makes new objects and drops these attributes
+        module.py_limited_api = STABLE_ABI
     return modules
 
 
@@ -83,4 +89,8 @@ class BuildWithCollection(build_py):
         return {**super().get_output_mapping(), **self._copies()}
 
 
-setup(ext_modules=extensions(), cmdclass={"build_py": BuildWithCollection})
+setup(
+    ext_modules=extensions(),
+    cmdclass={"build_py": BuildWithCollection},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {},
+)

@@ -90,6 +90,7 @@ echo "setup: installing kaudit and its development tools into $venv" >&2
 if ! $works || [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$(head -n 1 <<<"$wanted")" ]; then
     "$python" -m venv --clear "$venv"
 fi
-rm -f "$stamp"
+# A module of another ABI would be found before the new one.
+rm -f "$stamp" kaudit_core/matcher/_native.*.so
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]' >&2
 echo "$wanted" >"$stamp"

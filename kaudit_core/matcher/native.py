@@ -6,10 +6,10 @@ which every record is odd is read at the reference's speed (docs/decisions/0010)
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from functools import reduce
-from os import sched_getaffinity
 from typing import Final
 
 from kaudit_core.events.segments import Segment
@@ -43,7 +43,7 @@ class NativeEngine:
             return ReferenceEngine().verify(policy, segments, options)
         judge = Judge(policy, CompiledEvaluator(policy, compiled))
         runs = [SegmentRun(segment, judge, options) for segment in segments]
-        count = options.threads or min(len(sched_getaffinity(0)), _MOST_THREADS)
+        count = options.threads or min(_processors(), _MOST_THREADS)
         crew = _Crew(runs, options.examples)
         workers = [PolicyWorker(compiled) for _ in range(count)]
         threads = [threading.Thread(target=crew.work, args=(worker,), daemon=True) for worker in workers]
@@ -58,6 +58,11 @@ class NativeEngine:
         if crew.failure is not None:
             raise crew.failure
         return reduce(Summary.merge, (run.summary for run in runs), Summary(options.examples))
+
+
+def _processors() -> int:
+    """How many this process may use; macOS only says how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Crew:

@@ -194,7 +194,7 @@ class Reader {
       piece.unfinished = size != 0 && piece.end[-1] != '\n';
       return size != 0;
     }
-    const auto* newline = static_cast<const char*>(memrchr(piece.begin, '\n', size));
+    const char* const newline = last_newline(piece.begin, piece.end);
     if (newline == nullptr) return gather(piece);
     torn_.append(newline + 1, piece.end);
     piece.end = newline + 1;

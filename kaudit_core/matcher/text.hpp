@@ -41,6 +41,18 @@ struct StringEnd {
   bool escaped;
 };
 
+// The last newline; nullptr without one. Only macOS lacks the function for it.
+inline const char* last_newline(const char* begin, const char* end) {
+#if defined(__APPLE__) || defined(KAUDIT_PORTABLE)
+  while (begin != end) {
+    if (*--end == '\n') return end;
+  }
+  return nullptr;
+#else
+  return static_cast<const char*>(memrchr(begin, '\n', static_cast<size_t>(end - begin)));
+#endif
+}
+
 inline uint64_t load8(const char* at) {
   uint64_t value;
   std::memcpy(&value, at, sizeof value);

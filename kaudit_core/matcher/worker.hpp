@@ -105,8 +105,7 @@ class Worker {
   }
 
   const char* last_newline() const {
-    const auto* found =
-        static_cast<const char*>(memrchr(piece_.begin, '\n', static_cast<size_t>(piece_.end - piece_.begin)));
+    const char* const found = kaudit::last_newline(piece_.begin, piece_.end);
     return found == nullptr ? piece_.begin : found + 1;
   }
 

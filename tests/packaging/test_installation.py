@@ -42,6 +42,7 @@ class Built:
     files: list[Path]
     clone: Path
     wheel: Path
+    source: Path
     wheel_of_source: Path
     tarball: Path
 
@@ -65,9 +66,10 @@ def copy_clone(files: list[Path], clone: Path) -> Path:
     return clone
 
 
-def build(*command: str, at: Path) -> None:
-    """Build with the tools of this Python: no network, and no compiler, which isn't the matter here."""
-    environment = {"HOME": str(at), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "KAUDIT_NO_EXTENSION": "1"}
+def build(*command: str, at: Path, extension: bool = False) -> None:
+    """Build with the tools of this Python: no network, and no compiler where it isn't the matter."""
+    switch = "" if extension else "1"
+    environment = {"HOME": str(at), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "KAUDIT_NO_EXTENSION": switch}
     subprocess.run([sys.executable, "-m", *command], cwd=at, env=environment, check=True, capture_output=True)
 
 
@@ -85,6 +87,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         files,
         clone,
         next(scratch.glob("wheel/*.whl")),
+        next(scratch.glob("source/*.tar.gz")),
         next(scratch.glob("source/*.whl")),
         next(scratch.glob("galaxy/*.tar.gz")),
     )
@@ -151,6 +154,28 @@ def test_the_wheel_holds_the_package_and_the_collection(built: Built) -> None:
 def test_the_source_distribution_makes_the_same_wheel(built: Built) -> None:
     """A wheel of the source distribution holds what a wheel of the clone holds."""
     assert in_wheel(built.wheel) == in_wheel(built.wheel_of_source)
+
+
+def test_the_source_distribution_holds_all_that_the_extension_is_made_of(built: Built) -> None:
+    """A header that the list misses would be missed only where the wheel is built: elsewhere the clone has it."""
+    made_of = {str(path) for path in built.files if path.suffix in (".hpp", ".pxd", ".pyi", ".pyx")}
+    root = f"kaudit-{VERSION}/"
+
+    assert made_of == {name for name in made_of if root + name in in_tarball(built.source)}
+    assert {"kaudit_core/matcher/_native.pyx", "kaudit_core/matcher/reader.hpp"} < made_of
+
+
+@pytest.mark.skipif(not Path("/usr/bin/g++").exists(), reason="no C++ compiler: install g++")
+def test_the_source_distribution_makes_a_wheel_for_every_later_python(built: Built, tmp_path: Path) -> None:
+    """With a compiler, what comes out holds one module of the stable ABI and nothing that it was made of."""
+    with tarfile.open(built.source) as opened:
+        opened.extractall(tmp_path, filter="data")
+    source = tmp_path / f"kaudit-{VERSION}"
+    build("build", "--no-isolation", "--wheel", "--outdir", str(tmp_path), ".", at=source, extension=True)
+    wheel = next(tmp_path.glob("*.whl"))
+
+    assert {"kaudit_core/matcher/_native.abi3.so"} == in_wheel(wheel) - in_wheel(built.wheel_of_source)
+    assert wheel.name.startswith(f"kaudit-{VERSION}-cp311-abi3-")
 
 
 def test_the_tarball_holds_the_collection_only(built: Built) -> None:
