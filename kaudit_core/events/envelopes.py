@@ -14,6 +14,9 @@ from kaudit_core.events.json_text import shown
 CLOUD_AUDIT_LOG: Final = "cloud-audit-log"
 """The code of records that are whole and genuine but rewritten by a cloud: nothing can be decided about them."""
 
+MAX_CONTENTS: Final = 100_000
+"""Longer lists are one malformed record: clouds deliver a megabyte at a time, and each content costs memory."""
+
 _OF_EVENTS: Final = frozenset(("kind", "level", "auditID", "stage", "requestURI"))
 _AKS_CATEGORIES: Final = ("kube-audit", "kube-audit-admin")
 _REWRITTEN: Final = "a Cloud audit log, not the server's event: it has no level, stage, requestURI and groups"
@@ -54,6 +57,8 @@ def opened(value: Mapping[str, Any]) -> Envelope | None:
 def _each(items: object, member: str, content_of: Callable[[Mapping[str, Any], str], Content]) -> list[Content]:
     if not isinstance(items, list):
         return [_no_event(member, f"{shown(items)}, not a list")]
+    if len(items) > MAX_CONTENTS:
+        return [_no_event(member, f"a list of more than {MAX_CONTENTS:,}")]
     return [
         content_of(item, f"{member}[{index}].")
         if isinstance(item, dict)
