@@ -33,12 +33,19 @@ def add_commands(commands: Any) -> None:
     add_version_option(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("--strict", action="store_true", help="exit 1 for undecidable records, benign ones too")
-    parser.add_argument("--join", action="store_true", help="compare the stages of each request with each other")
+    parser.add_argument(
+        "--join",
+        action="store_true",
+        help="compare the stages of each request with each other; always by the reference engine, 100 times slower",
+    )
     parser.add_argument(
         "--examples", type=_count, default=10, metavar="N", help="examples kept of each finding (default: %(default)s)"
     )
     parser.add_argument(
-        "--max-line-bytes", type=_positive, metavar="N", help="longest line that is read (default: 67108864)"
+        "--max-line-bytes",
+        type=_positive,
+        metavar="N",
+        help="longest line that is read; bounds memory (default: 67108864)",
     )
     parser.add_argument(
         "--threads", type=_positive, default=0, metavar="N", help="that judge (default: one a processor, at most 8)"

@@ -197,6 +197,19 @@ def test_a_file_truncated_while_it_is_read_just_ends(name: str, tmp_path: Path) 
     ]
 
 
+def peak(*arguments: str, folder: Path) -> int:
+    """The most memory, in kB, that verifying a folder's log takes."""
+    code = (
+        "import sys\nfrom kaudit_core.cli.main import main\nmain(sys.argv[1:])\n"
+        # Not ru_maxrss: that is at least what the process had that started this one.
+        "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
+    )
+    files = ["--policy", str(folder / "policy.yaml"), str(folder / "audit.log")]
+    command = [sys.executable, "-c", code, "verify", *arguments, *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return int(done.stdout.splitlines()[-1])
+
+
 @needs_native
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """A log of 200 MB is verified in far less than 150 MB."""
@@ -205,16 +218,21 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         for _ in range(200):
             file.write(line * (1_000_000 // len(line)))
     (tmp_path / "policy.yaml").write_text(POLICY)
-    code = (
-        "import sys\nfrom kaudit_core.cli.main import main\nmain(sys.argv[1:])\n"
-        # Not ru_maxrss: that is at least what the process had that started this one.
-        "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
-    )
-    command = [sys.executable, "-c", code, "verify", "--policy", str(tmp_path / "policy.yaml"), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    found = peak(folder=tmp_path)
     path.unlink()
 
-    assert int(done.stdout.splitlines()[-1]) < 150_000
+    assert found < 150_000
+
+
+@needs_native
+@pytest.mark.parametrize(("fields", "bound"), [({}, 100), ({"foo": 1}, 160)], ids=["plain", "odd"])
+def test_memory_is_bounded_by_the_longest_line(fields: dict[str, int], bound: int, tmp_path: Path) -> None:
+    """Two threads with lines of 8 MiB each, the longest allowed: some of these lines fit, more of them do not."""
+    line = log_of(pod_event(userAgent="x" * (8 * 2**20 - 1_000), **fields))
+    (tmp_path / "audit.log").write_bytes(line * 4 + b"x" * 2**26 + b"\n")
+    (tmp_path / "policy.yaml").write_text(POLICY)
+
+    assert peak("--threads", "2", "--max-line-bytes", str(2**23), folder=tmp_path) < bound * 1_000
 
 
 def test_options_have_the_defaults_of_the_command() -> None:
