@@ -28,6 +28,10 @@ setup: ## the virtual environment with kaudit and its development tools
 tools: setup ## setup, and a Go toolchain for the oracle
 	@tools/go.sh $(VENV) >/dev/null
 
+.PHONY: compilers
+compilers: ## clang and a cross-compiler with its emulator, for the tests of the compiled matcher
+	@tools/compilers.sh
+
 .PHONY: demo
 demo: lab-build ## three real masters: turn auditing on, make requests, verify every record (root)
 	@PYTHONPATH=. $(PYTHON) demo/masters_demo.py
@@ -64,11 +68,11 @@ $(PYTEST) -n $(LABS) --dist loadfile
 endef
 
 .PHONY: test
-test: oracle ## everything
+test: oracle compilers ## everything
 	@$(RUN_TESTS)
 
 .PHONY: test-full
-test-full: oracle ## everything, with the long Hypothesis and oracle runs
+test-full: oracle compilers ## everything, with the long Hypothesis and oracle runs
 	@export KAUDIT_FULL=1; $(RUN_TESTS)
 
 .PHONY: quick
@@ -88,7 +92,7 @@ lint: setup ## types and linters
 	@$(PYTHON) -m yamllint --strict .
 	@$(PYTHON) tools/role_docs.py --check
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ansible-lint --offline --strict
-	@$(VENV)/bin/shellcheck $(SCRIPTS)
+	@$(VENV)/bin/shellcheck -x $(SCRIPTS)
 	@$(VENV)/bin/clang-format --dry-run --Werror $(HEADERS)
 	@tools/warnings.sh $(PYTHON)
 
@@ -97,7 +101,7 @@ docs: setup ## the READMEs of the roles, from their argument_specs
 	@$(PYTHON) tools/role_docs.py
 
 .PHONY: fuzz
-fuzz: setup ## libFuzzer on the compiled matcher for MINUTES (5), then its corpus through both engines
+fuzz: setup compilers ## libFuzzer on the compiled matcher for MINUTES (5), then its corpus through both engines
 	@nice $(PYTHON) -m tests.fuzz $(or $(MINUTES),5)
 
 .PHONY: bench

@@ -8,6 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
 here=$PWD
+# shellcheck source=tools/packages.sh
+. tools/packages.sh
 
 fail() {
     echo "setup: $*" >&2
@@ -28,25 +30,6 @@ find_python() {
         fi
     done
     fail "kaudit needs Python 3.11 or newer; here python3 is $(python3 --version 2>&1 || true)"
-}
-
-# Installs Debian packages, or says what to install. The first argument is the reason.
-need_packages() {
-    local reason=$1
-    shift
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "setup: $reason; install it with: apt-get install $*" >&2
-        return 1
-    fi
-    echo "setup: $reason; installing $*" >&2
-    local output
-    if ! output=$({
-        apt-get -q update &&
-            DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@"
-    } 2>&1); then
-        echo "$output" >&2
-        return 1
-    fi
 }
 
 need_compiler() {

@@ -14,7 +14,7 @@ for header in kaudit_core/matcher/*.hpp; do
 done
 
 # The extension is optional, so a failed build is not a failed command: look at what was built.
-CFLAGS=-Werror "$python" setup.py --quiet build_ext --force \
+CFLAGS=-Werror CXXFLAGS=-Werror "$python" setup.py --quiet build_ext --force \
     --build-lib "$scratch/lib" --build-temp "$scratch/temp" >"$scratch/output" 2>&1 || true
 if ! compgen -G "$scratch/lib/kaudit_core/matcher/_native.*.so" >/dev/null; then
     cat "$scratch/output" >&2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 import subprocess
 from array import array
@@ -19,17 +18,6 @@ from tests.matcher.test_native_engine import EVENTS, log_in, strict, written
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SANITIZED = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-
-
-def compilers() -> list[str]:
-    """The C++ compilers of this machine."""
-    return [name for name in ("g++", "clang++") if shutil.which(name)]
-
-
-def emulators() -> dict[str, str]:
-    """Cross-compilers of this machine, with what runs their programs."""
-    pairs = {"aarch64-linux-gnu-g++": "qemu-aarch64"}
-    return {name: runner for name, runner in pairs.items() if shutil.which(name) and shutil.which(runner)}
 
 
 def built(folder: Path, name: str, compiler_name: str, *flags: str) -> Path:
