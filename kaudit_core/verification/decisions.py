@@ -44,6 +44,18 @@ class Decisions(NamedTuple):
     findings: tuple[Finding, ...] = ()
 
 
+class _Rest(NamedTuple):
+    """What a rule still says when something was lost.
+
+    certain: the rule without what looks at it. whole: that is all of the rule. answer: the config but for its rule.
+    """
+
+    certain: Rule
+    whole: bool
+    config: RequestAuditConfig
+    answer: RequestAuditConfig
+
+
 class Decider:
     """Rebuilds decisions for one policy."""
 
@@ -51,6 +63,7 @@ class Decider:
         self.evaluator = evaluator or Evaluator(policy)
         # A U+FFFD in a log may have been any byte. It only matters to a policy that holds one itself.
         self._names_replacement = REPLACEMENT in repr(policy)
+        self._rests: dict[tuple[str, ...], tuple[_Rest, ...]] = {}
 
     def decide(self, event: Mapping[str, Any], invalid_utf8: bool) -> Decisions:
         """Return what the policy may have said. invalid_utf8: the record's bytes were damaged."""
@@ -140,28 +153,34 @@ class Decider:
                 known = next(iter(attributes_for_verb(asked.verb, uri, asked.user, asked.groups)), None)
         if known is None:
             lost = [*lost, "requestURI"]
-        configs: dict[RequestAuditConfig, None] = {}
-        for rule, config in zip(self.evaluator.policy.rules, self.evaluator.configs, strict=True):
-            certain = _without(rule, lost)
-            if first_mismatch(certain, known or asked):
+        configs: dict[RequestAuditConfig, RequestAuditConfig] = {}  # the first of each answer
+        for rest in self._without(tuple(lost)):
+            if first_mismatch(rest.certain, known or asked):
                 continue
-            configs[config] = None
-            if certain == rule:
+            configs.setdefault(rest.answer, rest.config)
+            if rest.whole:
                 break  # matches whatever the rest was: no later rule can have decided
         else:
-            configs[self.evaluator.default] = None
-        return Decisions(tuple(configs), False, known, (finding,))
+            configs.setdefault(self.evaluator.default, self.evaluator.default)
+        return Decisions(tuple(configs.values()), False, known, (finding,))
+
+    def _without(self, lost: tuple[str, ...]) -> tuple[_Rest, ...]:
+        """The rules, each without what looks at what was lost: made once, a log may hold many such records."""
+        if lost not in self._rests:
+            pairs = zip(self.evaluator.policy.rules, self.evaluator.configs, strict=True)
+            self._rests[lost] = tuple(_rest(rule, config, lost) for rule, config in pairs)
+        return self._rests[lost]
 
 
-def _without(rule: Rule, lost: list[str]) -> Rule:
-    """The rule without the fields that look at what was lost."""
+def _rest(rule: Rule, config: RequestAuditConfig, lost: tuple[str, ...]) -> _Rest:
+    certain = rule
     if "user" in lost:
-        rule = replace(rule, users=(), user_groups=())
+        certain = replace(certain, users=(), user_groups=())
     if "verb" in lost:
-        rule = replace(rule, verbs=())
+        certain = replace(certain, verbs=())
     if "requestURI" in lost:
-        rule = replace(rule, namespaces=(), resources=(), non_resource_urls=())
-    return rule
+        certain = replace(certain, namespaces=(), resources=(), non_resource_urls=())
+    return _Rest(certain, certain == rule, config, replace(config, rule=None))
 
 
 def original_user(event: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
