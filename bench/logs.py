@@ -21,6 +21,11 @@ NAMESPACES = [
     "monitoring",
     *(f"team-{n}-{kind}" for n in range(12) for kind in ("prod", "dev")),
 ]
+LEVELS = {
+    "metadata": {"patch": "Metadata", "create": "Metadata", "get": "Metadata"},
+    "mixed": {"patch": "RequestResponse", "create": "Request", "get": "RequestResponse"},
+}
+"""What is recorded of pods' status, of reviews, and of endpoints and services that are read."""
 AGENT = "kubelet/v1.35.4 (linux/amd64) kubernetes/93248f9"
 ALLOWED = 'RBAC: allowed by ClusterRoleBinding "{0}" of ClusterRole "{0}" to ServiceAccount "{0}"'
 
@@ -158,32 +163,29 @@ def body(rng: Random, reference: dict[str, str]) -> dict[str, Any]:
 
 def events(mix: str) -> Iterator[dict[str, Any]]:
     """Events without end."""
-    rng = Random(mix)
+    rng, levels = Random(mix), LEVELS[mix]
     while True:
         if rng.random() < 0.05:
             path = rng.choice(("/healthz", "/readyz?verbose=true", "/metrics", "/openapi/v3", "/apis"))
             yield event(rng, "get", path, account(rng), None)
             continue
         one = resource_event(rng)
-        if mix == "mixed" and rng.random() < 0.31:
-            one["level"] = rng.choice(("Request", "RequestResponse"))
-            bodies = (
-                {"requestObject": body(rng, one["objectRef"])} if one["verb"] not in ("get", "list", "watch") else {}
-            )
-            if one["level"] == "RequestResponse":
-                bodies["responseObject"] = body(rng, one["objectRef"])
-            # Go's order: bodies before the timestamps.
-            head = {
-                name: value
-                for name, value in one.items()
-                if name not in ("requestReceivedTimestamp", "stageTimestamp", "annotations")
-            }
-            one = (
-                head
-                | bodies
-                | {name: one[name] for name in ("requestReceivedTimestamp", "stageTimestamp", "annotations")}
-            )
-        yield one
+        resource = one["objectRef"]["resource"]
+        full = one["verb"] in ("patch", "create") or resource in ("endpoints", "services")
+        yield with_bodies(rng, one, levels[one["verb"]]) if full else one
+
+
+def with_bodies(rng: Random, one: dict[str, Any], level: str) -> dict[str, Any]:
+    """An event at another level, with what that level records, in Go's order: bodies before the timestamps."""
+    if level == "Metadata":
+        return one
+    last = ("requestReceivedTimestamp", "stageTimestamp", "annotations")
+    whole = {name: value for name, value in one.items() if name not in last} | {"level": level}
+    if one["verb"] != "get":
+        whole["requestObject"] = body(rng, one["objectRef"])
+    if level == "RequestResponse":
+        whole["responseObject"] = body(rng, one["objectRef"])
+    return whole | {name: one[name] for name in last}
 
 
 def log(mix: str, size: int) -> Iterator[bytes]:

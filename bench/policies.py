@@ -3,7 +3,8 @@
     python bench/policies.py RULES > policy.yaml
 
 The mix is that of a long-lived cluster: many rules that silence one component, some for one team's namespaces, a few by
-name, non-resource URLs, and a catch-all at the end.
+name, non-resource URLs. None of these is about a request in the logs of logs.py: that is decided by the last eight
+rules, so that every policy promises what these logs hold, and only its length matters.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import json
 import sys
 from typing import Any
+
+import logs
 
 SIZES = (12, 100, 1_000, 10_000)
 GROUPS = ("", "apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io")
@@ -57,20 +60,45 @@ def _url(index: int) -> dict[str, Any]:
 SHAPES = (_component, _component, _team, _component, _named, _component, _team, _url)
 
 
-def policy(rules: int) -> dict[str, Any]:
-    """A valid policy with this many rules, the last one for everything else."""
-    listed = [SHAPES[index % len(SHAPES)](index) for index in range(rules - 1)]
+def _about_the_logs(mix: str) -> list[dict[str, Any]]:
+    """Rules for what logs.py makes, at the levels it gives; the last one is for everything else."""
+    bodies = logs.LEVELS[mix]
+    nodes = {"userGroups": ["system:nodes"]}
+    return [
+        {"level": "Metadata", **nodes, "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
+        {"level": bodies["patch"], **nodes, "resources": [{"group": "", "resources": ["pods/status"]}]},
+        {
+            "level": bodies["create"],
+            "verbs": ["create"],
+            "resources": [{"group": "authentication.k8s.io", "resources": ["tokenreviews"]}],
+        },
+        {
+            "level": "Metadata",
+            "verbs": ["list", "watch"],
+            "resources": [{"group": group} for group in ("apps", "batch", "networking.k8s.io")],
+        },
+        {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets", "configmaps"]}]},
+        {"level": bodies["get"], "resources": [{"group": "", "resources": ["endpoints", "services"]}]},
+        {"level": "Metadata", "nonResourceURLs": ["/healthz", "/readyz*", "/metrics"]},
+        {"level": "Metadata"},
+    ]
+
+
+def policy(rules: int, mix: str = "metadata") -> dict[str, Any]:
+    """A valid policy with this many rules, for one of the logs."""
+    last = _about_the_logs(mix)
+    listed = [SHAPES[index % len(SHAPES)](index) for index in range(rules - len(last))]
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [*listed, {"level": "Metadata"}],
+        "rules": [*listed, *last],
     }
 
 
-def as_json(rules: int) -> str:
+def as_json(rules: int, mix: str = "metadata") -> str:
     """The policy as JSON."""
-    return json.dumps(policy(rules)) + "\n"
+    return json.dumps(policy(rules, mix)) + "\n"
 
 
 def as_yaml(rules: int) -> str:

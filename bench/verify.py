@@ -137,12 +137,11 @@ def write_logs(folder: Path, size: int) -> dict[str, tuple[Path, Path]]:
 
 def tasks(folder: Path, workloads: list[str]) -> list[Task]:
     """All that is measured."""
-    by_size = {}
-    for rules in policies.SIZES:
-        by_size[rules] = folder / f"policy-{rules}.json"
-        by_size[rules].write_text(policies.as_json(rules))
     found = []
     for workload in workloads:
+        by_size = {rules: folder / f"{workload}-{rules}.json" for rules in policies.SIZES}
+        for rules, policy in by_size.items():
+            policy.write_text(policies.as_json(rules, workload if workload in logs.LEVELS else "metadata"))
         found += [Task(workload, name, command) for name, command in plain_peers().items()]
         for rules, policy in by_size.items():
             found.append(Task(workload, f"kaudit verify, {rules:,} rules", kaudit(policy, "--threads", "1")))
