@@ -107,7 +107,68 @@ def enable_plan(
     """The plan for one master."""
     host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
     settings = Settings.from_variables(variables)
+    settings.check_version(policy_version(version))
     return planning.as_json(planning.plan_enable(host, settings, policy_sha256, _name(now), now, version))
+
+
+def earlier_deployment(files: Plain, paths: Plain, variables: Plain, at: str) -> dict[str, Any]:
+    """The deployment of a master to go back to, with the file that keeps its policy there."""
+    settings = Settings.from_variables(variables)
+    entries = HostFiles(files["results"]).json(f"{paths['state']}/{RECORD}", list, (*record.KEPT, "outcome")) or []
+    entry = record.to_go_back_to(entries, _time(at))
+    if entry is None:
+        told = f"at {at} no deployment of kaudit was in force" if at else "there is no other deployment to go back to"
+        raise HostRefused(
+            f"{paths['state']}/{RECORD}: {told}; look there for what was, or take auditing away with disable.yml"
+        )
+    flags = entry["intent"]["flags"]
+    for variable, flag, path in (
+        ("audit_policy_path", "audit-policy-file", settings.policy_path),
+        ("apiserver_audit_log_path", "audit-log-path", settings.log_path),
+    ):
+        if flags.get(flag) != path:
+            raise HostRefused(f"{variable}: deployment {entry['id']} had {flags.get(flag)}; set the variable to that")
+    return {**entry, "policy_file": f"{paths['state']}/policies/{entry['policy_sha256']}.yaml"}
+
+
+def _time(at: str) -> str:
+    if at and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", at, re.ASCII):
+        raise ValueError(f"apiserver_audit_back_to: {at!r} is no time; write one like 2026-11-21T04:30:00Z")
+    return at
+
+
+def rollback_plan(
+    files: Plain, others: Plain, servers: Plain, paths: Plain, entry: Plain, policy_sha256: str, now: str, version: str
+) -> dict[str, Any]:
+    """The plan that brings one master back to an earlier deployment; policy_sha256: of the policy kept on the host."""
+    if policy_sha256 != entry["policy_sha256"]:
+        raise HostRefused(
+            f"{entry['policy_file']}: changed since it was deployed; put it back, or run enable.yml with that policy"
+        )
+    host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
+    return planning.as_json(planning.plan_back(host, entry, _name(now), now, version))
+
+
+def disk_budget(variables: Plain, told: str) -> str:
+    """What the log may take, in words; raises HostRefused where the file system that it is on can't hold it.
+
+    told: what tasks/disk.yml prints: the bytes free, the bytes that segments take already, and the mount point.
+    """
+    settings = Settings.from_variables(variables)
+    free, taken, mounted = told.strip().split(maxsplit=2)
+    room, wanted = int(free) + int(taken), settings.disk_budget
+    if wanted is None:
+        raise HostRefused(
+            "apiserver_audit_log_max_size or apiserver_audit_log_max_backup is 0, so nothing bounds what the log takes"
+            f" of {mounted}; set both, or apiserver_audit_check_disk: false"
+        )
+    if wanted > room:
+        raise HostRefused(
+            f"{settings.log_path}: the log may take {wanted / 1e6:,.0f} MB (max_size x (max_backup + 1)), and {mounted}"
+            f" has {room / 1e6:,.0f} MB for it; lower apiserver_audit_log_max_backup or apiserver_audit_log_max_size,"
+            " make room, or set apiserver_audit_check_disk: false"
+        )
+    return f"{wanted / 1e6:,.0f} MB of {room / 1e6:,.0f} MB on {mounted}"
 
 
 def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now: str, version: str) -> dict[str, Any]:
@@ -199,6 +260,9 @@ DECISIONS: dict[str, Callable[..., Any]] = {
     "api_access": api_access,
     "server_version": server_version,
     "enable_plan": enable_plan,
+    "disk_budget": disk_budget,
+    "earlier_deployment": earlier_deployment,
+    "rollback_plan": rollback_plan,
     "disable_plan": disable_plan,
     "probe": probe,
     "status": status,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import kaudit_core
@@ -20,8 +21,9 @@ from kaudit_core.provisioning.observed import (
     HostRefused,
     check_strays,
 )
+from kaudit_core.provisioning.record import DEPLOYMENT_ANNOTATION
 from kaudit_core.provisioning.refusal import EditRefused
-from kaudit_core.provisioning.settings import DEPLOYMENT_ANNOTATION, Settings
+from kaudit_core.provisioning.settings import POLICY_ANNOTATION, Settings
 
 T = TypeVar("T")
 
@@ -123,14 +125,32 @@ def plan_enable(
     host: Host, settings: Settings, policy_sha256: str, deployment: str, started: str, kubernetes_version: str
 ) -> Plan:
     """Bring an API server to audit by this policy; `deployment` is the name of a new one. Raises HostRefused."""
+    return _deployed(host, partial(settings.intent, policy_sha256), deployment, started, kubernetes_version)
+
+
+def plan_back(host: Host, entry: record.Entry, deployment: str, started: str, kubernetes_version: str) -> Plan:
+    """Bring an API server back to what an earlier deployment asked for. Raises HostRefused."""
+    before = AuditIntent.from_json(entry["intent"])
+
+    def again(name: str) -> AuditIntent:
+        return replace(before, annotations={**before.annotations, DEPLOYMENT_ANNOTATION: name})
+
+    return _deployed(host, again, deployment, started, kubernetes_version)
+
+
+def _deployed(
+    host: Host, intent_as: Callable[[str], AuditIntent], deployment: str, started: str, kubernetes_version: str
+) -> Plan:
+    """intent_as: what is wanted, in a deployment of this name."""
     previous = record.intent_of(_writer(host))
     last = _last_deployment(host)
-    same = settings.intent(policy_sha256, last or deployment)
+    same = intent_as(last or deployment)
+    policy_sha256 = str(same.annotations[POLICY_ANNOTATION])
     reasons = _reasons(host, same, previous, policy_sha256)
     # With another policy on the host nobody knows which one the server has read.
     resume = host.unproven and host.written is host.pending and len(reasons) == 1 and not host.restored
     name = last if resume or not reasons else deployment
-    intent = settings.intent(policy_sha256, name)
+    intent = intent_as(name)
     text = _applied(host, intent, previous)
     return _plan(host, text, intent, reasons, name, started, policy_sha256, kubernetes_version, resume)
 

@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from kaudit_core.provisioning.intent import AuditIntent
 
+DEPLOYMENT_ANNOTATION: Final = "kaudit.k8s/deployment"
+"""Changes with every deployment: an edited policy restarts the server, even one that was put back to what it was."""
+
 DEPLOYED: Final = "deployed"
 ROLLED_BACK: Final = "rolled-back"
 RESTORED_BY_TIMER: Final = "restored-by-timer"
@@ -32,6 +35,23 @@ def since_disabled(entries: Sequence[Entry]) -> list[Entry]:
     for entry in entries:
         made = [] if entry["outcome"] == DISABLED else [*made, entry] if entry["outcome"] == DEPLOYED else made
     return made
+
+
+def to_go_back_to(entries: Sequence[Entry], at: str = "") -> Entry | None:
+    """The deployment that was in force at a time (2026-11-21T04:30:00Z), or by default before the one in force.
+
+    Before it: the last that stayed since auditing was enabled and had another policy or asked for something else.
+    """
+    if at:
+        return in_force([entry for entry in entries if entry["finished"] <= at])
+    made = since_disabled(entries)
+    return next((entry for entry in reversed(made) if _asked(entry) != _asked(made[-1])), None)
+
+
+def _asked(entry: Entry) -> Any:
+    """What tells deployments apart: every one has a name of its own in an annotation."""
+    annotations = {**entry["intent"]["annotations"], DEPLOYMENT_ANNOTATION: ""}
+    return entry["policy_sha256"], {**entry["intent"], "annotations": annotations}
 
 
 def intent_of(entry: Entry | None) -> AuditIntent | None:

@@ -14,3 +14,7 @@ class EditRefused(Exception):
         self.advice = advice
         place = [part, f"line {line}" if line else "", field]
         super().__init__(f"{', '.join(piece for piece in place if piece)}: {problem}; {advice}")
+
+
+class SettingsError(ValueError):
+    """A variable can't be used: its name, what is wrong with it, what to do."""

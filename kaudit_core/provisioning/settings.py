@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from posixpath import dirname, normpath
 from typing import Any, Final
 
+from kaudit_core.policy.versions import KubernetesVersion
+from kaudit_core.provisioning.backend_flags import LOG, backend_flags, whole_number
 from kaudit_core.provisioning.intent import AuditIntent, Mount
+from kaudit_core.provisioning.record import DEPLOYMENT_ANNOTATION
+from kaudit_core.provisioning.refusal import SettingsError
 
 POLICY_ANNOTATION: Final = "kaudit.k8s/policy-sha256"
-DEPLOYMENT_ANNOTATION: Final = "kaudit.k8s/deployment"
-"""Changes with every deployment: an edited policy restarts the server, even one that was put back to what it was."""
+MEGABYTE: Final = 1024 * 1024
+ROTATION_CAN_BE_OFF: Final = KubernetesVersion(1, 36)
 
 POLICY_MOUNT: Final = "kaudit-policy"
 LOG_MOUNT: Final = "kaudit-log"
@@ -22,6 +27,7 @@ _TYPED: Final = {
     "audit-log-maxage": "apiserver_audit_log_max_age",
     "audit-log-maxbackup": "apiserver_audit_log_max_backup",
     "audit-log-maxsize": "apiserver_audit_log_max_size",
+    **{f"audit-log-{name.replace('_', '-')}": f"apiserver_audit_log_{name}" for name in LOG.options},
 }
 _SHARED_DIRECTORIES: Final = frozenset(
     [
@@ -34,10 +40,6 @@ _SHARED_DIRECTORIES: Final = frozenset(
 """Of a log's directory only root may read, and it is removed with the logs if that is asked for."""
 
 
-class SettingsError(ValueError):
-    """A variable can't be used: its name, what is wrong with it, what to do."""
-
-
 @dataclass(frozen=True)
 class Settings:
     """How an API server is to audit. Ages in days, sizes in MB, paths on the host and in its container alike."""
@@ -47,6 +49,7 @@ class Settings:
     log_max_age: int
     log_max_backup: int
     log_max_size: int
+    log_flags: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
 
@@ -56,10 +59,11 @@ class Settings:
         made = cls(
             policy_path=_path(given, "policy_path"),
             log_path=_path(given, "log_path"),
-            log_max_age=_number(given, "log_max_age"),
-            log_max_backup=_number(given, "log_max_backup"),
-            log_max_size=_number(given, "log_max_size"),
-            flags=_flags(given.get("extra_flags") or {}),
+            log_max_age=whole_number("apiserver_audit_log_max_age", given.get("log_max_age")),
+            log_max_backup=whole_number("apiserver_audit_log_max_backup", given.get("log_max_backup")),
+            log_max_size=whole_number("apiserver_audit_log_max_size", given.get("log_max_size")),
+            log_flags=backend_flags(LOG, given),
+            flags=_flags(given.get("extra_flags") or {}, bool(given.get("allow_untested"))),
             mounts=_mounts(given.get("extra_mounts") or []),
         )
         if made.policy_directory == made.log_directory:
@@ -80,6 +84,21 @@ class Settings:
         """Mounted as a whole: a mounted file can't be rotated (pitfall P8)."""
         return dirname(self.log_path)
 
+    def check_version(self, version: KubernetesVersion) -> None:
+        """Refuse what this server's version understands otherwise than it reads; raises SettingsError."""
+        if self.log_max_size == 0 and version < ROTATION_CAN_BE_OFF:
+            raise SettingsError(
+                f"apiserver_audit_log_max_size: to Kubernetes {version} 0 means 100 MB, and only since"
+                f" {ROTATION_CAN_BE_OFF} no rotation; write the size you want"
+            )
+
+    @property
+    def disk_budget(self) -> int | None:
+        """The most bytes that the log and its rotated segments take; None when nothing bounds them."""
+        if not (self.log_max_size and self.log_max_backup):
+            return None
+        return self.log_max_size * MEGABYTE * (self.log_max_backup + 1)
+
     def intent(self, policy_sha256: str, deployment: str) -> AuditIntent:
         """What the manifest shall hold for one policy, in one deployment."""
         return _intent(self, policy_sha256, deployment)
@@ -92,6 +111,7 @@ def _intent(settings: Settings, policy_sha256: str, deployment: str) -> AuditInt
         "audit-log-maxage": str(settings.log_max_age),
         "audit-log-maxbackup": str(settings.log_max_backup),
         "audit-log-maxsize": str(settings.log_max_size),
+        **settings.log_flags,
     }
     annotations = {POLICY_ANNOTATION: policy_sha256, DEPLOYMENT_ANNOTATION: deployment}
     try:
@@ -117,16 +137,7 @@ def _path(given: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _number(given: Mapping[str, Any], key: str) -> int:
-    value = given.get(key)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise SettingsError(f"apiserver_audit_{key}: {value!r} is no whole number from 0")
-    return value
-
-
-def _flags(given: Any) -> dict[str, str]:
+def _flags(given: Any, allow_untested: bool) -> dict[str, str]:
     variable = "apiserver_audit_extra_flags"
     if not isinstance(given, Mapping):
         raise SettingsError(f"{variable}: write a mapping like {{audit-log-mode: batch}}")
@@ -136,6 +147,15 @@ def _flags(given: Any) -> dict[str, str]:
             raise SettingsError(f"{variable}: {name!r} is not about auditing; write names like audit-log-mode")
         if name in _TYPED:
             raise SettingsError(f"{variable}: {name} has a variable of its own; set {_TYPED[name]}")
+        if name.startswith("audit-webhook-"):
+            raise SettingsError(f"{variable}: {name} belongs to the webhook backend, which is not supported yet")
+        if not allow_untested:
+            like = get_close_matches(name, _TYPED, 1)
+            raise SettingsError(
+                f"{variable}: no Kubernetes that kaudit was tested with has a flag {name}"
+                + (f"; {like[0]} is set with {_TYPED[like[0]]}" if like else "")
+                + "; for a newer server set apiserver_audit_allow_untested: true"
+            )
         if isinstance(value, (dict, list)) or value is None:
             raise SettingsError(f"{variable}: {name} needs a text, a number or a truth value")
         made[name] = str(value).lower() if isinstance(value, bool) else str(value)

@@ -22,6 +22,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self._restart = core("provisioning.restart")
         self._host = Host(self, task_vars or {})
         self._flags: dict[int, dict[str, str]] = {}
+        self._words = ""
         given = plain(self._task.args)
         self._api = given["api"]
         watch = self._restart.RestartWatch(
@@ -54,8 +55,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 processes[process] = flags
         running = any(process.pid not in watch.before for process in processes)
         status = self._host.request(self._api, "/readyz", timeout=5)["status"] if running else 0
-        logs = frozenset() if status == 200 else frozenset(container_logs(self._host))
-        return self._restart.Seen(time.monotonic(), processes, status, logs)
+        logs = [] if status == 200 else container_logs(self._host)
+        if not running:
+            self._keep_words([log for log in logs if log not in watch.logs_before])
+        return self._restart.Seen(time.monotonic(), processes, status, frozenset(logs))
+
+    def _keep_words(self, logs: list[str]) -> None:
+        """Keep what the last server that ended said: the kubelet removes its log, and the next one's is empty yet."""
+        for log in reversed(logs):
+            words = self._host.command(["tail", "-n", "40", log], fine=(0, 1))
+            if words.strip():
+                self._words = words
+                return
 
     def _flags_of(self, pid: int) -> dict[str, str] | None:
         """A process's audit flags, None once it has ended."""
@@ -67,11 +78,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return self._flags[pid]
 
     def _evidence(self, watch: Any) -> tuple[str, str]:
-        """The newest container log that wasn't there before, and what the kubelet said meanwhile."""
-        new = [log for log in container_logs(self._host) if log not in watch.logs_before]
-        container = self._host.command(["tail", "-n", "40", new[-1]], fine=(0, 1)) if new else ""
+        """What the newest container that wasn't there before said, and what the kubelet said meanwhile."""
+        self._keep_words([log for log in container_logs(self._host) if log not in watch.logs_before])
         seconds = int(time.monotonic() - watch.began) + 30
         kubelet = self._host.command(
             ["journalctl", "-u", "kubelet", "-o", "cat", "--no-pager", "-n", "500", f"--since=-{seconds}s"], fine=(0, 1)
         )
-        return container, kubelet
+        return self._words, kubelet

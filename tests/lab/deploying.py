@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from kaudit_core.provisioning.settings import DEPLOYMENT_ANNOTATION
+from kaudit_core.provisioning.record import DEPLOYMENT_ANNOTATION
 from tests.lab.lab import MANIFEST, Lab
 from tests.lab.namespaces import DIE_WITH_ME
 from tests.lab.poller import Outage
@@ -78,16 +78,27 @@ class Run:
         return " ".join(self.text.split())
 
 
-def arguments(policy: Path, variables: Mapping[str, Any]) -> list[str]:
-    """What a user would write after the playbook's name."""
-    return ["-e", json.dumps({**QUICK, "audit_policy_file": str(policy), **variables})]
+def arguments(policy: Path | None, variables: Mapping[str, Any]) -> list[str]:
+    """The play's variables."""
+    given = {**QUICK, **({"audit_policy_file": str(policy)} if policy else {}), **variables}
+    return ["-e", json.dumps(given)]
 
 
 def enable(lab: Lab, policy: Path, *more: str, answering: Collection[str] | None = None, **variables: Any) -> Run:
-    """Run the play, and watch all API servers; `answering` (all) are those that answer before it starts."""
+    """Turn auditing on, and watch all API servers."""
+    return play(lab, PLAYBOOK, *arguments(policy, variables), *more, answering=answering)
+
+
+def go_back(lab: Lab, **variables: Any) -> Run:
+    """Put an earlier deployment back, and watch all API servers."""
+    return play(lab, "kaudit.k8s.rollback", *arguments(None, variables))
+
+
+def play(lab: Lab, playbook: str, *more: str, answering: Collection[str] | None = None) -> Run:
+    """Run a play, and watch all API servers; `answering` (all) are those that answer before it starts."""
     with lab.poller() as poller:
         poller.wait_for(set(lab.hosts if answering is None else answering))
-        done = lab.ansible(PLAYBOOK, *arguments(policy, variables), *more, check=False, env=ENVIRONMENT)
+        done = lab.ansible(playbook, *more, check=False, env=ENVIRONMENT)
         outages = [outage for outage in poller.outages() if outage.host in poller_hosts(lab, answering)]
     return Run(done.returncode, done.stdout + done.stderr, outages, poller.most_down())
 

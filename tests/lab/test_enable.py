@@ -15,6 +15,7 @@ from kaudit_core.cli.main import main
 from tests.lab.deploying import (
     CONFIGMAPS_ONLY,
     LOG,
+    POLICY,
     SECRETS_ONLY,
     STATE,
     Run,
@@ -22,6 +23,7 @@ from tests.lab.deploying import (
     enable,
     events_about,
     exists,
+    go_back,
     records,
     succeed,
     timers,
@@ -85,6 +87,12 @@ def repeated(story: Story, enabled: Run) -> Run:
 @pytest.fixture(scope="module")
 def changed(story: Story, repeated: Run) -> Run:
     return succeed(enable(story.lab, story.policy(CONFIGMAPS_ONLY)))
+
+
+@pytest.fixture(scope="module")
+def back(story: Story, changed: Run) -> Run:
+    """rollback.yml, when all tests of the changed policy are done."""
+    return succeed(go_back(story.lab))
 
 
 def manifest_diff(run: Run, host: str) -> str:
@@ -188,3 +196,31 @@ def test_nothing_is_left_of_the_way(story: Story, changed: Run, host: str) -> No
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_first_manifest_is_kept(story: Story, changed: Run, host: str) -> None:
     assert story.booted[host] == story.lab.read(host, f"{STATE}/original.yaml")
+
+
+def test_a_log_that_may_fill_its_disk_is_refused(story: Story, changed: Run) -> None:
+    """Before any master is touched, with both sizes and the file system."""
+    before = {host: touched_files(story.lab, host) for host in HOSTS}
+    run = enable(story.lab, story.policy(CONFIGMAPS_ONLY), apiserver_audit_log_max_backup=1_000_000)
+
+    assert (True, []) == (run.code != 0, run.restarts)
+    assert f"{LOG}: the log may take 104,857,705 MB (max_size x (max_backup + 1)), and /" in run.said
+    assert before == {host: touched_files(story.lab, host) for host in HOSTS}
+
+
+def test_going_back_restarts_each_once(back: Run) -> None:
+    assert (HOSTS, 1) == (back.restarts, back.most_down)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_policy_before_is_in_effect_again(story: Story, back: Run, host: str) -> None:
+    configmap, secret = ask(story.lab, host, "configmap"), ask(story.lab, host, "secret")
+
+    assert ["Metadata"] == events_about(story.lab, host, secret)
+    assert [] == events_about(story.lab, host, configmap)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_going_back_is_a_deployment_in_the_record(story: Story, back: Run, host: str) -> None:
+    assert [FIRST, SECOND, FIRST] == [entry["policy_sha256"] for entry in records(story.lab, host)]
+    assert SECRETS_ONLY == story.lab.read(host, POLICY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import yaml
@@ -37,12 +38,20 @@ def stored_configuration(lab: Lab, host: str) -> str:
     return yaml.safe_dump(own) + "---\n" + lab.kubectl(host, query).stdout
 
 
+# Flags of every type go through kubeadm's configuration.
+MORE: dict[str, Any] = {
+    "apiserver_audit_log_mode": "blocking-strict",
+    "apiserver_audit_log_truncate_enabled": True,
+    "apiserver_audit_log_truncate_max_event_size": 50_000,
+}
+
+
 @pytest.fixture(scope="module")
 def regenerated(lab_machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regenerated]:
     policy = tmp_path_factory.mktemp("policy") / "policy.yaml"
     policy.write_text(SECRETS_ONLY)
     with Lab(hosts=2) as lab:
-        succeed(enable(lab, policy))
+        succeed(enable(lab, policy, **MORE))
         enabled, before = lab.read("m2", MANIFEST), server(lab, "m2")
         lab.ssh("m2", ["sh", "-c", "cat >/etc/stored.yaml"], input=stored_configuration(lab, "m2"))
         with lab.poller() as poller:
@@ -53,7 +62,7 @@ def regenerated(lab_machine: None, tmp_path_factory: pytest.TempPathFactory) -> 
         assert before != server(lab, "m2")
         written, flags = lab.read("m2", MANIFEST), audit_flags(lab, "m2")
         about = events_about(lab, "m2", ask(lab, "m2", "secret"))
-        yield Regenerated(lab, enabled, written, flags, about, succeed(enable(lab, policy)))
+        yield Regenerated(lab, enabled, written, flags, about, succeed(enable(lab, policy, **MORE)))
 
 
 def audit_flags_in(manifest: str) -> list[str]:
@@ -69,6 +78,12 @@ def test_kubeadm_knows_no_annotations_of_ours(regenerated: Regenerated) -> None:
 
 def test_the_server_has_the_same_audit_flags(regenerated: Regenerated) -> None:
     assert sorted(audit_flags_in(regenerated.enabled)) == sorted(regenerated.flags)
+
+
+def test_the_server_has_the_flags_of_all_variables(regenerated: Regenerated) -> None:
+    wanted = {"--audit-log-mode=blocking-strict", "--audit-log-truncate-enabled=true"}
+
+    assert {*wanted, "--audit-log-truncate-max-event-size=50000"} <= set(regenerated.flags)
 
 
 def test_the_server_has_the_same_mounts(regenerated: Regenerated) -> None:

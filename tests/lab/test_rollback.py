@@ -31,14 +31,18 @@ from tests.lab.lab import MANIFEST, Lab
 pytestmark = pytest.mark.lab
 NOWHERE = {"name": "extra", "host_path": "/srv/nowhere", "container_path": "/extra", "type": "Directory"}
 HOSTS: dict[str, dict[str, Any]] = {
-    "m1": {"kaudit_cluster": "flag", "apiserver_audit_extra_flags": {"audit-log-mode": "sometimes"}},
+    "m1": {
+        "kaudit_cluster": "flag",
+        "apiserver_audit_extra_flags": {"audit-log-shape": "round"},
+        "apiserver_audit_allow_untested": True,
+    },
     "m2": {"kaudit_cluster": "mount", "apiserver_audit_extra_mounts": [NOWHERE]},
     "m3": {"kaudit_cluster": "read-only"},
     "m4": {"kaudit_cluster": "flag"},
 }
 FAILED = ["m1", "m2", "m3"]
 CAUSES = {
-    "m1": "invalid audit log mode sometimes",
+    "m1": "unknown flag: --audit-log-shape",
     "m2": "hostPath type check failed: /srv/nowhere is not a directory",
     "m3": "read-only file system",
 }

@@ -206,6 +206,81 @@ def test_policy_version() -> None:
     assert (DEFAULT, NEWEST) == (on_host.policy_version("v1.35.4+x"), on_host.policy_version("v1.99.0"))
 
 
+def test_the_log_fits_on_its_disk() -> None:
+    """What segments take already is room for them."""
+    small = {**VARIABLES, "log_max_size": 2, "log_max_backup": 1}
+
+    assert "4 MB of 5 MB on /var/log x" == on_host.disk_budget(small, "3194304 1500000 /var/log x\n")
+    assert on_host.disk_budget(VARIABLES, "2000000000 0 /").startswith("1,153 MB of 2,000 MB on /")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "message"),
+    [
+        ({"log_max_size": 1, "log_max_backup": 1}, "1000000 1097151 /", "the log may take 2 MB"),
+        (
+            {},
+            "1000000000 100000000 /var",
+            "audit.log: the log may take 1,153 MB (max_size x (max_backup + 1)), and /var has",
+        ),
+        ({"log_max_backup": 0}, "1000000000000 0 /", "so nothing bounds what the log takes of /"),
+    ],
+)
+def test_a_log_that_may_fill_its_disk_is_refused(changes: dict[str, Any], told: str, message: str) -> None:
+    """Before anything is changed, with the way out."""
+    with pytest.raises(HostRefused) as caught:
+        on_host.disk_budget({**VARIABLES, **changes}, told)
+
+    assert message in str(caught.value)
+    assert "apiserver_audit_check_disk: false" in str(caught.value)
+
+
+def deployed_before() -> dict[str, Any]:
+    """The files of a host on which two policies were deployed."""
+    entries = []
+    for policy in ("0", "1"):
+        plan = on_host.enable_plan(
+            slurped(), {"results": []}, {"processes": []}, PATHS, VARIABLES, policy, NOW, "v1.35.4"
+        )
+        entries.append(on_host.recorded(plan, record.DEPLOYED, NOW, {"since": NOW})[-1])
+    return slurped(deployments=json.dumps(entries))
+
+
+def test_earlier_deployment_names_its_policy() -> None:
+    """The file on the host that keeps it; and the plan puts that policy back."""
+    files = deployed_before()
+    entry = on_host.earlier_deployment(files, PATHS, VARIABLES, "")
+    plan = on_host.rollback_plan(files, {"results": []}, {"processes": []}, PATHS, entry, "0", NOW, "v1.35.4")
+
+    assert ("0", f"{PATHS['state']}/policies/0.yaml") == (entry["policy_sha256"], entry["policy_file"])
+    assert ("0", True) == (plan["pending"]["policy_sha256"], plan["changed"])
+    with pytest.raises(HostRefused, match="policies/0.yaml: changed since it was deployed"):
+        on_host.rollback_plan(files, {"results": []}, {"processes": []}, PATHS, entry, "2", NOW, "v1.35.4")
+
+
+@pytest.mark.parametrize(
+    ("variables", "at", "message"),
+    [
+        ({}, "2026-01-01T00:00:00Z", "deployments.json: at 2026-01-01T00:00:00Z no deployment of kaudit was in force"),
+        ({}, "yesterday", "apiserver_audit_back_to: 'yesterday' is no time; write one like 2026-11-21T04:30:00Z"),
+        ({"log_path": "/srv/log/a.log"}, "", "apiserver_audit_log_path: deployment 20261121T043000Z had "),
+        ({"policy_path": "/srv/policy/a.yaml"}, "", "audit_policy_path: deployment 20261121T043000Z had "),
+    ],
+)
+def test_no_way_back(variables: dict[str, Any], at: str, message: str) -> None:
+    """What to do instead is said."""
+    with pytest.raises((ValueError, HostRefused)) as caught:
+        on_host.earlier_deployment(deployed_before(), PATHS, {**VARIABLES, **variables}, at)
+
+    assert str(caught.value).startswith((message, f"{PATHS['state']}/{message}"))
+
+
+def test_no_way_back_without_a_record() -> None:
+    """A master that was never enabled, or only once."""
+    with pytest.raises(HostRefused, match="there is no other deployment to go back to"):
+        on_host.earlier_deployment(slurped(), PATHS, VARIABLES, "")
+
+
 def test_enable_plan_is_json() -> None:
     """Named by the time it was made."""
     plan = on_host.enable_plan(slurped(), {"results": []}, {"processes": []}, PATHS, VARIABLES, "0123", NOW, "v1.35.4")

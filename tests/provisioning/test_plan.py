@@ -12,8 +12,9 @@ import pytest
 from kaudit_core.provisioning import manifest, record
 from kaudit_core.provisioning.intent import AuditIntent, Mount
 from kaudit_core.provisioning.observed import HostFile, HostFiles, HostRefused
-from kaudit_core.provisioning.plan import Host, Plan, as_json, plan_disable, plan_enable, read_host
-from kaudit_core.provisioning.settings import DEPLOYMENT_ANNOTATION, POLICY_ANNOTATION, Settings
+from kaudit_core.provisioning.plan import Host, Plan, as_json, plan_back, plan_disable, plan_enable, read_host
+from kaudit_core.provisioning.record import DEPLOYMENT_ANNOTATION
+from kaudit_core.provisioning.settings import POLICY_ANNOTATION, Settings
 from tests.provisioning.manifests import BARE, kubeadm
 
 ORIGINAL = kubeadm(35)
@@ -52,6 +53,14 @@ class Master:
         """A plan of the next disable.yml."""
         self.count += 1
         return plan_disable(self.host(), f"D{self.count}", STARTED, "v1.35.4")
+
+    def plan_back(self, at: str = "") -> Plan:
+        """A plan of the next rollback.yml."""
+        self.count += 1
+        host = self.host()
+        entry = record.to_go_back_to(host.entries, at)
+        assert entry is not None
+        return plan_back(host, entry, f"D{self.count}", STARTED, "v1.35.4")
 
     def prepare(self, plan: Plan) -> None:
         """Up to the armed timer."""
@@ -161,6 +170,66 @@ def test_other_policy_restarts() -> None:
     assert ["the policy on the host is another one", "the manifest is not as it should be"] == plan.reasons
     assert (sha256("B"), "D2") == named_by(plan.manifest)
     assert plan.deployed_before
+
+
+def test_going_back_asks_for_what_was_before() -> None:
+    """Policy and flags of the deployment before, in a deployment of its own; and from there forward again."""
+    master = Master()
+    first = master.deploy("A")
+    master.deploy("B", BATCH)
+    back = master.plan_back()
+    master.write(back, "A")
+    master.finish(back, since=STARTED)
+
+    assert back.changed
+    assert (sha256("A"), "D3") == named_by(back.manifest)
+    assert first.manifest == back.manifest.replace("D3", "D1")
+    assert not master.plan("A").changed
+    assert (sha256("B"), "D5") == named_by(master.plan_back().manifest)
+
+
+def test_going_back_passes_over_what_asked_for_the_same() -> None:
+    """The same policy deployed once more, because somebody had edited it, is no other deployment."""
+    master = Master()
+    master.deploy("A")
+    master.deploy("B")
+    master.files[POLICY] = "edited"
+    master.deploy("B")
+
+    assert sha256("A") == named_by(master.plan_back().manifest)[0]
+
+
+def some_entry(outcome: str, finished: str, policy: str) -> dict[str, Any]:
+    """As the record has it."""
+    return {"outcome": outcome, "finished": finished, "policy_sha256": policy, "intent": {"annotations": {}}}
+
+
+ENTRIES = [
+    some_entry("deployed", "2026-01-01T00:00:00Z", "A"),
+    some_entry("rolled-back", "2026-01-02T00:00:00Z", "X"),
+    some_entry("deployed", "2026-01-03T00:00:00Z", "B"),
+    some_entry("disabled", "2026-01-04T00:00:00Z", ""),
+    some_entry("deployed", "2026-01-05T00:00:00Z", "C"),
+]
+
+
+@pytest.mark.parametrize(
+    ("at", "policy"),
+    [
+        ("2025-12-31T23:59:59Z", None),
+        ("2026-01-01T00:00:00Z", "A"),
+        ("2026-01-02T12:00:00Z", "A"),
+        ("2026-01-03T12:00:00Z", "B"),
+        ("2026-01-04T12:00:00Z", None),
+        ("2027-01-01T00:00:00Z", "C"),
+        ("", None),
+    ],
+)
+def test_what_was_in_force_at_a_time(at: str, policy: str | None) -> None:
+    """What was rolled back never was; by default nothing from before auditing was disabled."""
+    found = record.to_go_back_to(ENTRIES, at)
+
+    assert policy == (found["policy_sha256"] if found else None)
 
 
 def test_policy_edited_on_the_host_restarts() -> None:
