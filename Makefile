@@ -91,14 +91,16 @@ lint: setup ## types and linters
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m yamllint --strict .
 	@$(PYTHON) tools/role_docs.py --check
+	@$(PYTHON) tools/preset_docs.py --check
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ansible-lint --offline --strict
 	@$(VENV)/bin/shellcheck -x $(SCRIPTS)
 	@$(VENV)/bin/clang-format --dry-run --Werror $(HEADERS)
 	@tools/warnings.sh $(PYTHON)
 
 .PHONY: docs
-docs: setup ## the READMEs of the roles, from their argument_specs
+docs: setup ## the READMEs of the roles, from their argument_specs, and docs/presets.md
 	@$(PYTHON) tools/role_docs.py
+	@$(PYTHON) tools/preset_docs.py
 
 .PHONY: fuzz
 fuzz: setup compilers ## libFuzzer on the compiled matcher for MINUTES (5), then its corpus through both engines
