@@ -20,24 +20,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         result.update(changed=False)
         deployable, given = core("policy.deployable"), plain(self._task.args)
-        version = given.get("kubernetes_version") or None
+        version, found = given.get("kubernetes_version") or None, ""
         try:
-            data, source, found = self._given(deployable, given)
+            composition = given.get("composition") or {}
+            chosen = core("policy.composition").one_source({**composition, **given})
             if version and given.get("nearest"):
                 version = str(core("provisioning.on_host").policy_version(version))
-            policy = deployable.check_policy(data, source, version)
+            if chosen == "preset":
+                policy, _ = deployable.check_preset(composition, version)
+            else:
+                data, source, found = self._given(deployable, given)
+                policy = deployable.check_policy(data, source, version)
         except (deployable.PolicyRefused, ValueError) as error:
             result.update(failed=True, msg=str(error))
             return result
-        result.update(sha256=policy.sha256, source=source, notes=policy.notes, file=found, text=policy.text)
+        result.update(sha256=policy.sha256, source=policy.source, notes=policy.notes, file=found, text=policy.text)
         return result
 
     def _given(self, deployable: Any, given: dict[str, Any]) -> tuple[bytes, str, str]:
-        """The policy's bytes, a name for messages, and its file ("" for a variable); ValueError without one."""
+        """The policy's bytes, a name for messages, and its file ("" for a variable)."""
         file, content = given.get("file"), given.get("content")
-        if bool(file) == bool(content):
-            both = "both are set" if file else "neither is set"
-            raise ValueError(f"audit_policy_file or audit_policy_content: {both}; set one of them")
         if content:
             return deployable.policy_text(content).encode(), "audit_policy_content", ""
         try:

@@ -22,7 +22,7 @@ VERSION = kaudit_core.__version__
 PLACE = "ansible_collections/kaudit/k8s/"
 # Nobody answers at an address that is kept for documentation.
 HOSTS = "[masters]\nmaster-1 ansible_host=192.0.2.1\n"
-NO_POLICY = "audit_policy_file or audit_policy_content: neither is set; set one of them"
+NO_POLICY = "audit_policy_preset, audit_policy_file or audit_policy_content: none is set; set one of them"
 INSTALL = f"install it into the Python that runs ansible-playbook: pip install kaudit=={VERSION}"
 # What a clone collects in the course of time.
 LITTER = [
@@ -125,6 +125,16 @@ def refusal(controller: Controller, playbook: str, at: Path | None = None) -> tu
     return done.returncode, [line.removeprefix("Task failed: ") for line in failures], "UNREACHABLE" in output
 
 
+def lint_preset(controller: Controller, preset: str, at: Path | None = None) -> tuple[int, list[str]]:
+    """How the role's lint of a preset ends on the controller: exit code, and why it failed."""
+    role = {"name": "kaudit.k8s.audit_policy", "tasks_from": "lint"}
+    task = {"name": "Lint", "ansible.builtin.import_role": role, "vars": {"audit_policy_preset": preset}}
+    play = {"name": "Lint", "hosts": "localhost", "gather_facts": False, "tasks": [task]}
+    (controller.home / "lint.yml").write_text(json.dumps([play]))
+    done = controller.ansible("playbook", str(controller.home / "lint.yml"), "-i", "localhost,", at=at)
+    return done.returncode, re.findall(r"FAILED! => (.*)$", done.stdout + done.stderr, re.MULTILINE)
+
+
 def in_wheel(wheel: Path) -> set[str]:
     """The names in a wheel."""
     return set(zipfile.ZipFile(wheel).namelist())
@@ -176,6 +186,21 @@ def test_the_source_distribution_makes_a_wheel_for_every_later_python(built: Bui
 
     assert {"kaudit_core/matcher/_native.abi3.so"} == in_wheel(wheel) - in_wheel(built.wheel_of_source)
     assert wheel.name.startswith(f"kaudit-{VERSION}-cp311-abi3-")
+
+
+def test_the_wheel_holds_the_presets(built: Built) -> None:
+    """Data is left out of a wheel unless it is listed."""
+    presets = {str(path) for path in built.files if path.parts[-2:-1] == ("presets",) and path.suffix == ".yaml"}
+
+    assert 7 == len(presets)
+    assert presets == presets & in_wheel(built.wheel)
+
+
+def test_a_preset_of_the_wheel_is_composed(controller: Controller, built: Built) -> None:
+    """Read from the package, and linted by the role."""
+    install_wheel(controller, built)
+
+    assert (0, []) == lint_preset(controller, "secure")
 
 
 def test_the_tarball_holds_the_collection_only(built: Built) -> None:
@@ -236,3 +261,8 @@ def test_a_clone_runs_as_it_is(controller: Controller, built: Built, playbook: s
     expected = (2, [NO_POLICY], False)
 
     assert expected == refusal(controller, playbook, at=built.clone)
+
+
+def test_a_preset_of_a_clone_is_composed(controller: Controller, built: Built) -> None:
+    """The package beside the collection has the data too."""
+    assert (0, []) == lint_preset(controller, "ack", at=built.clone)

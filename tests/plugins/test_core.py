@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 import kaudit_core
+from kaudit_core.policy.composition import compose
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n  users: ['1e3']\n"
@@ -104,6 +106,12 @@ def policy(**arguments: Any) -> dict[str, Any]:
     return {"kaudit.k8s.policy": arguments}
 
 
+COMPOSITION: dict[str, Any] = {
+    "preset": "secure",
+    "rules_before": [{"level": "None", "users": ["1e3", "None"]}],
+    "group_overrides": [{"group": "devs", "preset": "write-bodies"}],
+    "without_tokens": True,
+}
 TASKS: dict[str, dict[str, Any]] = {
     "settings": decide("check_settings", variables="{{ usual }}"),
     "bad_settings": decide("check_settings", variables="{{ usual | combine({'log_path': '/var/log/a.log'}) }}"),
@@ -116,6 +124,14 @@ TASKS: dict[str, dict[str, Any]] = {
     "policy_twice": policy(file="p.yaml", content=POLICY),
     "policy_never": policy(),
     "policy_version": policy(file="p.yaml", kubernetes_version="1.99"),
+    "policy_preset": policy(composition="{{ composition }}"),
+    "policy_preset_and_file": policy(file="p.yaml", composition={"preset": "secure"}),
+    "policy_preset_unknown": policy(composition={"preset": "\x1b[31msafe"}),
+    "policy_override": policy(
+        composition={"preset": "ack", "group_overrides": [{"group": "devs", "level": "request"}]}
+    ),
+    "policy_rule": policy(composition={"preset": "ack", "rules_before": [{"level": "None", "verb": ["get"]}]}),
+    "policy_override_of_file": policy(file="p.yaml", composition={"rules_after": [{"level": "None"}]}),
     "turns": {
         "ansible.builtin.set_fact": {
             "order": "{{ ['a1', 'a2', 'b1'] | kaudit.k8s.turn_order(['a', 'a', 'b']) }}",
@@ -143,7 +159,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "name": "Ask",
         "hosts": "localhost",
         "gather_facts": False,
-        "vars": {"usual": SETTINGS, "mapping": yaml.safe_load(POLICY)},
+        "vars": {"usual": SETTINGS, "mapping": yaml.safe_load(POLICY), "composition": COMPOSITION},
         "tasks": [*tasks, keep],
     }
     (folder / "ansible.cfg").touch()
@@ -200,12 +216,26 @@ def test_policy_of_a_text_has_the_files_hash(results: Any) -> None:
     assert results["policy_file"]["sha256"] == results["policy_text"]["sha256"]
 
 
+def test_policy_of_a_preset_is_what_the_command_line_prints(results: Any) -> None:
+    """Same data, same bytes, whatever types Ansible's variables have."""
+    found = results["policy_preset"]
+    expected = compose(COMPOSITION).text
+
+    assert ("preset secure", "", expected) == (found["source"], found["file"], found["text"])
+    assert hashlib.sha256(expected.encode()).hexdigest() == found["sha256"]
+
+
 refusals = {
     "bad": "audit_policy_content:4:10: ",
     "absent": "none.yaml: can't be read: no such file; check audit_policy_file",
-    "twice": "audit_policy_file or audit_policy_content: both are set; set one of them",
-    "never": "audit_policy_file or audit_policy_content: neither is set; set one of them",
+    "twice": "audit_policy_file and audit_policy_content are set; set one of them",
+    "never": "audit_policy_preset, audit_policy_file or audit_policy_content: none is set; set one of them",
     "version": "Kubernetes 1.99 is not supported",
+    "preset_and_file": "audit_policy_preset and audit_policy_file are set; set one of them",
+    "preset_unknown": 'audit_policy_preset: "\\u001b[31msafe" is no preset; write one of secure, ',
+    "override": 'audit_policy_group_overrides[0].level: "request" is no level; write Request, letter case matters',
+    "rule": "audit_policy_rules_before[0].verb: unknown field verb: ",
+    "override_of_file": "audit_policy_rules_after: only goes with audit_policy_preset; change audit_policy_file ",
 }
 
 

@@ -177,6 +177,14 @@ def test_the_document_is_fresh() -> None:
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
+def test_the_role_names_all_presets() -> None:
+    """In the words of its variable."""
+    specs = yaml.safe_load((ROOT / "roles" / "audit_policy" / "meta" / "argument_specs.yml").read_text())
+    told = " ".join(specs["argument_specs"]["main"]["options"]["audit_policy_preset"]["description"])
+
+    assert set(NAMES) == set(re.findall(r"`([a-z-]+)`", told))
+
+
 def test_presets_are_data() -> None:
     """A preset is read once, and is the same object for all."""
     assert isinstance(load("ack"), Preset)
