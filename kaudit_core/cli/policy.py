@@ -1,4 +1,4 @@
-"""`kaudit policy`: lint, evaluate, explain."""
+"""`kaudit policy`: lint, evaluate, explain; preset stands in a file of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from kaudit_core.cli import preset
 from kaudit_core.cli.loading import add_version_option, complain, finding_line, load_policy, read_bytes
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def add_commands(commands: Any) -> None:
     """Add `policy` and what is under it."""
     group = commands.add_parser(
         "policy",
-        help="lint, evaluate and explain audit policies",
+        help="lint, evaluate, explain and compose audit policies",
         description="Say what an audit policy means to the API server.",
         epilog="examples:\n  kaudit policy lint policy.yaml\n  kaudit policy explain --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -28,6 +29,7 @@ def add_commands(commands: Any) -> None:
     _add_lint(actions)
     _add_evaluate(actions)
     _add_explain(actions)
+    preset.add_commands(actions)
 
 
 def _add(actions: Any, name: str, summary: str, description: str, examples: str) -> argparse.ArgumentParser:
