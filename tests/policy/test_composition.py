@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaudit_core.events.attributes import request_attributes
 from kaudit_core.policy.composition import compose, one_source
 from kaudit_core.policy.deployable import PolicyRefused, check_preset
 from kaudit_core.policy.evaluator import Evaluator
@@ -18,6 +19,7 @@ from kaudit_core.policy.presets import NAMES, load
 from kaudit_core.policy.reader import read_policy
 from kaudit_core.policy.rule_list import read_rules
 from kaudit_core.policy.types import LEVEL_RANK, LEVELS, Attributes, Policy
+from tests.tables.presets import PROMISES
 
 RULE: dict[str, Any] = {"level": "Request", "verbs": ["list"]}
 DEVS = {"group": "devs", "level": "Request"}
@@ -75,6 +77,28 @@ def test_an_override_decides_everything_of_its_group() -> None:
         of_devs = Attributes(**{name: getattr(each, name) for name in Attributes.__slots__} | {"groups": ("devs",)})
         assert level(alone, of_devs) == level(composed, of_devs)
         assert "Metadata" == level(composed, each)
+
+
+@pytest.mark.parametrize("preset", NAMES)
+def test_a_group_has_its_preset_and_nobody_else(preset: str) -> None:
+    """Every request of the presets' table, by way of every group that its user is in; the others keep the base."""
+    alone, base = policy_of(preset=preset), policy_of(preset="ack")
+    for group in {group for row in PROMISES for group in row.who[1:]}:
+        composed = policy_of(preset="ack", group_overrides=[{"group": group, "preset": preset}])
+        for row in PROMISES:
+            asked = request_attributes(row.method, row.uri, row.who[0], row.who[1:])
+            assert level(alone if group in row.who[1:] else base, asked) == level(composed, asked), (group, row.id)
+
+
+@pytest.mark.parametrize("preset", NAMES)
+def test_a_namespace_has_its_preset_and_nothing_else(preset: str) -> None:
+    """Every request of the presets' table, by way of every namespace."""
+    alone, base = policy_of(preset=preset), policy_of(preset="gce")
+    for namespace in ("shop", "kube-system", "kube-node-lease"):
+        composed = policy_of(preset="gce", namespace_overrides=[{"namespace": namespace, "preset": preset}])
+        for row in PROMISES:
+            asked = request_attributes(row.method, row.uri, row.who[0], row.who[1:])
+            assert level(alone if asked.namespace == namespace else base, asked) == level(composed, asked), row.id
 
 
 def test_all_across_namespaces_is_in_no_namespace() -> None:

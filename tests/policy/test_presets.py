@@ -20,6 +20,7 @@ from kaudit_core.policy.presets import NAMES, Preset, load
 from kaudit_core.policy.reader import read_policy
 from kaudit_core.policy.types import LEVEL_RANK, Attributes, Policy
 from kaudit_core.policy.versions import NEWEST, OLDEST, KubernetesVersion
+from kaudit_core.verification.probes import choose_probe
 from tests.tables.presets import COLUMNS, LEVEL, PROMISES, Promise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +109,13 @@ def test_a_request_has_the_level_that_is_promised(promise: Promise) -> None:
     found = {name: Evaluator(policy_of(name)).evaluate(asked).level for name in COLUMNS}
 
     assert {name: LEVEL[letter] for name, letter in zip(COLUMNS, promise.letters.split(), strict=True)} == found
+
+
+@EACH
+def test_a_preset_can_be_proved(name: str) -> None:
+    """There is a request that it logs and that changes nothing, so a deployment of it finds its own event."""
+    for given in ({}, {"without_tokens": True}):
+        assert choose_probe(policy_of(name, **given), "kaudit-x") is not None
 
 
 @EACH
