@@ -16,12 +16,13 @@
 #if defined(__x86_64__) && defined(KAUDIT_SSE2)
 #define KAUDIT_AVX2 1
 #include <immintrin.h>
-#define KAUDIT_TARGET_AVX2 __attribute__((target("avx2,bmi,pclmul")))
+#define KAUDIT_TARGET_AVX2 __attribute__((target("avx2,bmi,pclmul,popcnt")))
 #endif
 
 namespace kaudit {
 
 constexpr int kBlock = 64;
+constexpr uint64_t kLastByte = uint64_t{1} << (kBlock - 1);
 
 struct Block {
   uint64_t quote;    // "
@@ -32,7 +33,14 @@ struct Block {
   uint64_t comma;    // ,
   uint64_t colon;    // :
   uint64_t control;  // below 0x20
-  uint64_t high;     // beyond ASCII
+  uint64_t high;     // beyond ASCII; only whether it is 0 counts
+};
+
+// What escapes are made of.
+struct EscapeBlock {
+  uint64_t meant;    // may follow a backslash
+  uint64_t unicode;  // u
+  uint64_t hex;      // hex digits
 };
 
 inline Block block_of_bytes(const char* at) {
@@ -102,14 +110,51 @@ KAUDIT_TARGET_AVX2 inline Block block_avx2(const char* at) {
   block.brace = bits_avx2(_mm256_slli_epi16(low, 2), _mm256_slli_epi16(high, 2)) & (block.open | block.close);
   block.comma = same_avx2(low, high, ',');
   block.colon = same_avx2(low, high, ':');
-  block.control = bits_avx2(_mm256_cmpeq_epi8(_mm256_min_epu8(low, limit), low),
-                            _mm256_cmpeq_epi8(_mm256_min_epu8(high, limit), high));
-  block.high = bits_avx2(low, high);
+  block.control = 0;
+  const __m256i least = _mm256_min_epu8(low, high);
+  if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(least, limit), least)) != 0) {  // where a line ends
+    block.control = bits_avx2(_mm256_cmpeq_epi8(_mm256_min_epu8(low, limit), low),
+                              _mm256_cmpeq_epi8(_mm256_min_epu8(high, limit), high));
+  }
+  block.high = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(low, high)));
+  return block;
+}
+
+// Bits of the upper and of the lower half of a byte that have one in common for: 1 " and /, 2 the backslash, 4 b f n,
+// 8 r t u, 16 the digits, 32 a to f in either case.
+KAUDIT_TARGET_AVX2 inline __m256i escape_kinds_avx2(__m256i bytes) {
+  const __m256i of_upper = _mm256_setr_epi8(0, 0, 1, 16, 32, 2, 36, 8, 0, 0, 0, 0, 0, 0, 0, 0,  //
+                                            0, 0, 1, 16, 32, 2, 36, 8, 0, 0, 0, 0, 0, 0, 0, 0);
+  const __m256i of_lower = _mm256_setr_epi8(16, 48, 61, 48, 56, 56, 52, 16, 16, 16, 0, 0, 2, 0, 4, 1,  //
+                                            16, 48, 61, 48, 56, 56, 52, 16, 16, 16, 0, 0, 2, 0, 4, 1);
+  const __m256i half = _mm256_set1_epi8(0x0f);
+  const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), half), lower = _mm256_and_si256(bytes, half);
+  return _mm256_and_si256(_mm256_shuffle_epi8(of_upper, upper), _mm256_shuffle_epi8(of_lower, lower));
+}
+
+// Bytes that have one of some bits.
+KAUDIT_TARGET_AVX2 inline uint64_t any_avx2(__m256i low, __m256i high, char bits) {
+  const __m256i wanted = _mm256_set1_epi8(bits), zero = _mm256_setzero_si256();
+  return ~bits_avx2(_mm256_cmpeq_epi8(_mm256_and_si256(low, wanted), zero),
+                    _mm256_cmpeq_epi8(_mm256_and_si256(high, wanted), zero));
+}
+
+KAUDIT_TARGET_AVX2 inline EscapeBlock escape_block_avx2(const char* at) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at) + 1);
+  const __m256i low_kinds = escape_kinds_avx2(low), high_kinds = escape_kinds_avx2(high);
+  EscapeBlock block;
+  block.meant = any_avx2(low_kinds, high_kinds, 15);
+  block.hex = any_avx2(low_kinds, high_kinds, 48);
+  block.unicode = same_avx2(low, high, 'u');
   return block;
 }
 
 struct Avx2 {
+  static constexpr bool kLooksUp = true;
+
   KAUDIT_TARGET_AVX2 static Block load(const char* at) { return block_avx2(at); }
+  KAUDIT_TARGET_AVX2 static EscapeBlock load_escapes(const char* at) { return escape_block_avx2(at); }
 
   KAUDIT_TARGET_AVX2 static uint64_t prefix_xor(uint64_t bits) {
     const __m128i value = _mm_set_epi64x(0, static_cast<int64_t>(bits));
@@ -118,13 +163,15 @@ struct Avx2 {
 };
 
 inline bool has_avx2() {
-  static const bool found =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("pclmul");
+  static const bool found = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                            __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("popcnt");
   return found;
 }
 #endif
 
 struct Portable {
+  static constexpr bool kLooksUp = false;
+
   static Block load(const char* at) {
 #if defined(KAUDIT_SSE2)
     return block_sse2(at);

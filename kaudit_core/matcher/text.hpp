@@ -29,7 +29,7 @@ namespace kaudit {
 
 using std::string_view;
 
-constexpr size_t kPadding = 256;  // readable bytes behind a block: longest literal, one vector, one 64-byte step
+constexpr size_t kPadding = 256;  // readable bytes behind a block: longest literal, one vector, two blocks
 
 // What scanning saw on the way, gathered over a whole line.
 struct Seen {

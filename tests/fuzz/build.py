@@ -1,4 +1,4 @@
-"""Builds tests/fuzz/lines.cpp, and writes what it starts from: a policy and a corpus of small logs."""
+"""Builds the programs of tests/fuzz, and writes what lines.cpp starts from: a policy and a corpus of small logs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ROOT = HERE.parents[1]
 SANITIZED = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-def built(folder: Path, name: str, compiler_name: str, *flags: str) -> Path:
+def built(folder: Path, name: str, compiler_name: str, *flags: str, source: str = "lines.cpp") -> Path:
     """The program, with assertions on."""
     program = folder / name
     command = [compiler_name, "-std=c++17", "-UNDEBUG", *flags, "-pthread", "-I", str(ROOT / "kaudit_core" / "matcher")]
-    subprocess.run([*command, str(HERE / "lines.cpp"), "-o", str(program)], check=True, timeout=600)
+    subprocess.run([*command, str(HERE / source), "-o", str(program)], check=True, timeout=600)
     return program
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def test_mutated_logs_are_memory_safe_in_any_blocks(flags: tuple[str, ...], tmp_
     policy, corpus = prepared(tmp_path)
 
     assert run(program, policy, corpus, ROUNDS)
+
+
+@pytest.mark.parametrize("flags", [(), ("-DKAUDIT_PORTABLE",)], ids=["vectors", "portable"])
+def test_bodies_end_where_a_plain_parser_ends_them(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """Random JSON, whole and damaged, at every place in a block: 64 bytes at a time are as strict as one token."""
+    from tests.fuzz.build import SANITIZED, built
+
+    program = built(tmp_path, "bodies", "g++", *SANITIZED, *flags, source="bodies.cpp")
+
+    done = subprocess.run([str(program), str(ROUNDS * 20), "1"], capture_output=True, text=True, check=False)
+    assert "the same\n" == done.stdout, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
