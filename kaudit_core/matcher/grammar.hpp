@@ -11,7 +11,9 @@
 //             Every token of compact JSON touches its neighbours. A string is a key where it follows `{`, or `,` in an
 //             object; then a colon must follow it and only then: adding the bits of the keys' opening quotes to the
 //             mask of string bytes carries to their closing quotes. Of what stands behind the value nothing counts.
-// Cost:       about 12 ns for 64 bytes with AVX2, 25 with SSE2; more where brackets of both kinds or scalars are many.
+// Cost:       about 12 ns for 64 bytes with AVX-512, 14 with AVX2, 25 with SSE2; half of it where the text is so
+// regular
+//             that the processor guesses every branch.
 //
 // Mirrors what json_text.parse accepts; duplicate keys in bodies are for bodies.hpp.
 #pragma once
@@ -134,14 +136,19 @@ inline const char* value_end_with(const char* at, Seen& seen) {
 }
 
 #if defined(KAUDIT_AVX2)
-// The one hot function with a copy of its own; flatten pulls all of it in, compiled for the same instructions.
+// The one hot function with copies of its own; flatten pulls all of it in, compiled for the same instructions.
 KAUDIT_TARGET_AVX2 __attribute__((flatten)) inline const char* value_end_avx2(const char* at, Seen& seen) {
   return value_end_with<Avx2>(at, seen);
+}
+
+KAUDIT_TARGET_AVX512 __attribute__((flatten)) inline const char* value_end_avx512(const char* at, Seen& seen) {
+  return value_end_with<Avx512>(at, seen);
 }
 #endif
 
 inline const char* value_end(const char* at, Seen& seen) {
 #if defined(KAUDIT_AVX2)
+  if (has_avx512()) return value_end_avx512(at, seen);
   if (has_avx2()) return value_end_avx2(at, seen);
 #endif
   return value_end_with<Portable>(at, seen);

@@ -90,6 +90,9 @@ int main(int count, char** arguments) {
     for (uint64_t i = below(3); i != 0 && json.size() > 2; --i) damage(json);
     json.append(below(2) == 0 ? ",\"stage\":\"x\"}\n" : "\n").append(kaudit::kPadding, '\0');
     compare(json, "value_end", kaudit::value_end);
+#if defined(KAUDIT_AVX2)
+    if (kaudit::has_avx2()) compare(json, "value_end_avx2", kaudit::value_end_avx2);
+#endif
     compare(json, "portable", kaudit::value_end_with<kaudit::Portable>);
   }
   std::printf("the same\n");
