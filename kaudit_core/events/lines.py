@@ -64,6 +64,13 @@ class Replayed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read1(self, size: int, /) -> bytes:
+        """The next piece as it comes."""
+        if not self._head:
+            return self._rest.read1(size)  # type: ignore[no-any-return]
+        piece, self._head = bytes(self._head[:size]), self._head[size:]
+        return piece
+
     def readinto(self, buffer: Any, /) -> int:
         if not self._head:
             return self._rest.readinto(buffer) or 0

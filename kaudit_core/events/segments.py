@@ -149,16 +149,19 @@ class SegmentStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any, /) -> int:
+    def read1(self, size: int, /) -> bytes:
+        """The next piece as it comes, for those who keep it: readinto would copy it."""
         if self._failure is None:
             try:
-                piece = self._source.read1(len(buffer))
+                return self._source.read1(size)
             except self._errors as error:
                 self._failure = unreadable(self.path, error)
-            else:
-                buffer[: len(piece)] = piece
-                return len(piece)
         raise self._failure
+
+    def readinto(self, buffer: Any, /) -> int:
+        piece = self.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
     def close(self) -> None:
         if not self._keep_open and not self.closed:

@@ -51,10 +51,9 @@ class ReadAhead:
     def _read(self) -> None:
         try:
             while not self._stopped:
-                piece = bytearray(_PIECE)
-                size = self._stream.readinto(piece)
-                self._pieces.put(bytes(memoryview(piece)[:size]))
-                if not size:
+                piece = self._stream.read1(_PIECE)
+                self._pieces.put(piece)
+                if not piece:
                     break
         except BaseException as error:
             self._pieces.put(error)
