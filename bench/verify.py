@@ -195,7 +195,9 @@ def measure(listed: list[Task], paths: list[Path], rounds: int) -> dict[Task, li
         )
     for _ in range(rounds):
         for task in listed:
-            few, many = paths[:2] if task.slow else paths[1:]
+            # What the reference judges is slow, whoever reads the rest: one event in forty of `everything`.
+            slow = task.slow or paths[0].name.startswith("everything")
+            few, many = paths[:2] if slow else paths[1:]
             size = many.stat().st_size - few.stat().st_size
             short, long = (run(task, Path(f"{path}{task.suffix}")) for path in (few, many))
             slopes[task].append(Took((long.wall - short.wall) / size, (long.processor - short.processor) / size))
