@@ -1,0 +1,110 @@
+"""Units of k3s and RKE2 servers as installers and people write them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kaudit_core.provisioning.intent import AuditIntent
+from kaudit_core.provisioning.k3s.distribution import K3S, RKE2, Distribution
+from kaudit_core.provisioning.k3s.server import ServerFiles
+from kaudit_core.provisioning.k3s.unit import UnitFile
+
+UNIT: Final = "/etc/systemd/system/k3s.service"
+CONFIG: Final = "/etc/rancher/k3s/config.yaml"
+DROP_IN: Final = f"{CONFIG}.d/99-kaudit.yaml"
+POLICY: Final = "/etc/rancher/k3s/audit/policy.yaml"
+LOG: Final = "/var/log/kubernetes/audit/audit.log"
+INTENT: Final = AuditIntent(
+    {"audit-policy-file": POLICY, "audit-log-path": LOG, "audit-log-maxage": "30"},
+    annotations={"kaudit.k8s/policy-sha256": "0123abcd", "kaudit.k8s/deployment": "20261121T043000Z"},
+)
+
+_HEAD: Final = """\
+[Unit]
+Description=Lightweight Kubernetes
+Wants=network-online.target
+
+[Install]
+WantedBy=multi-user.target
+
+[Service]
+Type=notify
+EnvironmentFile=-/etc/default/%N
+EnvironmentFile=-/etc/sysconfig/%N
+EnvironmentFile=-/etc/systemd/system/k3s.service.env
+KillMode=process
+Restart=always
+RestartSec=5s
+ExecStartPre=-/sbin/modprobe br_netfilter
+"""
+INSTALLED: Final = _HEAD + "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\n"
+PLAIN: Final = "[Service]\nExecStart=/usr/local/bin/k3s server\n"
+
+# Nothing about the API server in ExecStart.
+WITHOUT_ARGUMENTS: Final = {
+    "install-script": INSTALLED,
+    "install-script-flags": _HEAD + "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--tls-san' \\\n\t'a b' \\\n\n",
+    "k3s-ansible": _HEAD + "ExecStart=/usr/local/bin/k3s server --data-dir /var/lib/rancher/k3s \n",
+    "plain": PLAIN,
+    "no-newline-at-the-end": PLAIN.rstrip("\n"),
+    "crlf": PLAIN.replace("\n", "\r\n"),
+    "comments": "# a\n; b\n[Service]\n# ExecStart=/bin/false\nExecStart=/opt/k3s server \\\n  # why\n  --debug\n",
+    "reset-and-prefix": "[Service]\nExecStart=/bin/false\nExecStart=\nExecStart=-/usr/local/bin/k3s --debug server\n",
+    "spaces-around": "[Service]\nEnvironment = \"A=b c\" 'D=e f'\nExecStart  =  /usr/local/bin/k3s   server\n",
+    "server-by-name": "[Service]\nExecStart=/opt/k3s-server --debug\n",
+}
+
+# ExecStart carries flags of the API server already, none of them about auditing.
+WITH_ARGUMENTS: Final = {
+    "install-script": INSTALLED.replace(
+        "server \\\n", "server \\\n\t'--kube-apiserver-arg=profiling=false' \\\n\t'--debug' \\\n"
+    ),
+    "one-line": PLAIN.replace("server\n", "server --kube-apiserver-arg=profiling=false --debug\n"),
+    "two-words": PLAIN.replace("server\n", "server --kube-apiserver-arg profiling=false\n"),
+    "continued": PLAIN.replace("server\n", "server \\\n    --kube-apiserver-arg=v=2 \\\n    --debug\n"),
+    "continued-last": PLAIN.replace("server\n", "server \\\n  --debug \\\n  --kube-apiserver-arg=v=2\n"),
+    "crlf": PLAIN.replace("server\n", "server \\\n    --kube-apiserver-arg=v=2 \\\n    --debug\n").replace(
+        "\n", "\r\n"
+    ),
+    "double-quotes": PLAIN.replace("server\n", 'server "--kube-apiserver-arg=oidc-groups-prefix=a b"\n'),
+    "half-quoted": PLAIN.replace("server\n", "server --kube-apiserver-arg='oidc-groups-prefix=a b' --debug\n"),
+    "comment-between": PLAIN.replace(
+        "server\n", "server \\\n  # first\n  ; second\n  --kube-apiserver-arg=v=2 \\\n  # third\n  --debug\n"
+    ),
+    "settings-behind": PLAIN.replace("server\n", "server --kube-apiserver-arg=v=2\nRestart=always\n\n[Install]\nA=b\n"),
+    "no-newline-at-the-end": PLAIN.replace("server\n", "server --kube-apiserver-arg=v=2"),
+}
+
+CONFIGS: Final = {
+    "none": {},
+    "empty": {CONFIG: ""},
+    "comments-only": {CONFIG: "# later\n---\n"},
+    "usual": {CONFIG: 'write-kubeconfig-mode: "0644"\ntls-san:\n  - foo.local\ncluster-init: true\n'},
+    "arguments": {CONFIG: "kube-apiserver-arg:\n  - profiling=false\n  - v=2\n"},
+    "flow": {CONFIG: "kube-apiserver-arg: [profiling=false]\n"},
+    "one-text": {CONFIG: "kube-apiserver-arg: profiling=false\n"},
+    "several": {
+        CONFIG: "kube-apiserver-arg:\r\n- v=1\r\ntoken: a\r\n",
+        f"{CONFIG}.d/10-a.yaml": "kube-apiserver-arg+:\n- v=2\n",
+        f"{CONFIG}.d/20-b.yml": "node-label+: [a=b]\n",
+        f"{CONFIG}.d/notes.txt": "kube-apiserver-arg: [",
+    },
+}
+
+
+def k3s(unit: str = PLAIN, configs: dict[str, str] | None = None, **environment: str) -> ServerFiles:
+    """A k3s server's files; environment: the text of an EnvironmentFile by its last name."""
+    return server(K3S, UNIT, unit, configs or {}, {f"/etc/default/{name}": text for name, text in environment.items()})
+
+
+def rke2(unit: str = "", configs: dict[str, str] | None = None) -> ServerFiles:
+    """An RKE2 server's files."""
+    text = unit or "[Service]\nEnvironmentFile=-/etc/default/%N\nExecStart=/usr/local/bin/rke2 server\n"
+    return server(RKE2, "/usr/local/lib/systemd/system/rke2-server.service", text, configs or {}, {})
+
+
+def server(
+    distribution: Distribution, path: str, unit: str, configs: dict[str, str], environment: dict[str, str]
+) -> ServerFiles:
+    """A server's files."""
+    return ServerFiles(distribution, (UnitFile(path, unit),), environment, configs)
