@@ -12,7 +12,7 @@ LABS := 3
 # loadfile: tests of one file share their fixtures.
 PARALLEL := -n $(JOBS) --dist loadfile
 # The parts that need neither Go nor a compiler.
-QUICK := tests/test_repository.py tests/packaging/test_role_docs.py tests/lab/test_cache.py tests/lab/test_poller.py $(wildcard $(addprefix tests/,policy events verification provisioning cli tables matcher plugins))
+QUICK := tests/test_repository.py tests/packaging/test_role_docs.py tests/lab/test_cache.py tests/lab/test_k3s_standin.py tests/lab/test_poller.py $(wildcard $(addprefix tests/,policy events verification provisioning cli tables matcher plugins))
 SCRIPTS := .ci/run $(wildcard tools/*.sh tests/lab/*.sh tests/lab/files/usr/local/sbin/*)
 HEADERS := $(wildcard kaudit_core/matcher/*.hpp tests/fuzz/*.cpp)
 

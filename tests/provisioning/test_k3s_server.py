@@ -12,7 +12,18 @@ from kaudit_core.provisioning.k3s.silence import is_silent, warning
 from kaudit_core.provisioning.k3s.unit import UnitFile, environment_files, environment_of
 from kaudit_core.provisioning.k3s.words import quoted, split_words
 from kaudit_core.provisioning.refusal import EditRefused
-from tests.provisioning.units import CONFIG, CONFIGS, PLAIN, UNIT, WITH_ARGUMENTS, WITHOUT_ARGUMENTS, k3s, rke2
+from tests.provisioning.units import (
+    CONFIG,
+    CONFIGS,
+    MERGED,
+    PLAIN,
+    UNIT,
+    WITH_ARGUMENTS,
+    WITHOUT_ARGUMENTS,
+    k3s,
+    placed,
+    rke2,
+)
 
 SILENT = "apiVersion: audit.k8s.io/v1\nkind: Policy\nmetadata:\n  creationTimestamp: null\nrules:\n- level: None\n"
 
@@ -45,32 +56,10 @@ def test_arguments_in_exec_start_replace_the_whole_list(unit: str) -> None:
     assert ["profiling=false", "v=2"] == [argument.value for argument in view.ignored]
 
 
-# ARG stands for kube-apiserver-arg.
-merged = {
-    "later-key-replaces": ({CONFIG: "ARG: [a=1]\n", "x.yaml": "ARG: [b=2]\n"}, ["b=2"]),
-    "plus-appends": ({CONFIG: "ARG: [a=1]\n", "x.yaml": "ARG+: [b=2]\n"}, ["a=1", "b=2"]),
-    "plus-first": ({"a.yaml": "ARG+: [a=1]\n", "b.yaml": "ARG+: [b=2]\n"}, ["a=1", "b=2"]),
-    "no-plus-after-plus": ({"a.yaml": "ARG+: [a=1]\n", "b.yaml": "ARG: [b=2]\n"}, ["b=2"]),
-    "order-of-names": ({"2.yaml": "ARG+: [b=2]\n", "10.yaml": "ARG+: [a=1]\n"}, ["a=1", "b=2"]),
-    "both-endings": ({"a.yml": "ARG+: [a=1]\n", "b.YAML": "ARG+: [b=2]\n"}, ["a=1", "b=2"]),
-    "other-endings-ignored": ({"a.yaml.bak": "ARG: [a=1]\n", "b.yaml": "v: 1\n"}, []),
-    "one-text": ({CONFIG: "ARG: a=1\n", "x.yaml": "ARG+: b=2\n"}, ["a=1", "b=2"]),
-    "null": ({CONFIG: "ARG:\n", "x.yaml": "ARG+: [b=2]\n"}, ["b=2"]),
-    "both-in-one-file": ({CONFIG: "ARG: [a=1]\nARG+: [b=2]\n"}, ["a=1", "b=2"]),
-    "no-config-yaml": ({"x.yaml": "ARG: [b=2]\n"}, ["b=2"]),
-    "numbers": ({CONFIG: "ARG: [1, true]\n"}, ["1", "true"]),
-}
-
-
-@pytest.mark.parametrize(("configs", "expected"), [pytest.param(*row, id=name) for name, row in merged.items()])
+@pytest.mark.parametrize(("configs", "expected"), [pytest.param(*row, id=name) for name, row in MERGED.items()])
 def test_files_are_merged_as_documented(configs: dict[str, str], expected: list[str]) -> None:
     """config.yaml first, then config.yaml.d by name; a later key replaces, `+` appends."""
-    placed = {
-        path if path == CONFIG else f"{CONFIG}.d/{path}": text.replace("ARG", "kube-apiserver-arg")
-        for path, text in configs.items()
-    }
-
-    assert expected == values(k3s(PLAIN, placed))
+    assert expected == values(k3s(PLAIN, placed(configs)))
 
 
 places = {

@@ -92,6 +92,31 @@ CONFIGS: Final = {
 }
 
 
+# What files say together, by their names in config.yaml.d. ARG stands for kube-apiserver-arg.
+MERGED: Final = {
+    "later-key-replaces": ({CONFIG: "ARG: [a=1]\n", "x.yaml": "ARG: [b=2]\n"}, ["b=2"]),
+    "plus-appends": ({CONFIG: "ARG: [a=1]\n", "x.yaml": "ARG+: [b=2]\n"}, ["a=1", "b=2"]),
+    "plus-first": ({"a.yaml": "ARG+: [a=1]\n", "b.yaml": "ARG+: [b=2]\n"}, ["a=1", "b=2"]),
+    "no-plus-after-plus": ({"a.yaml": "ARG+: [a=1]\n", "b.yaml": "ARG: [b=2]\n"}, ["b=2"]),
+    "order-of-names": ({"2.yaml": "ARG+: [b=2]\n", "10.yaml": "ARG+: [a=1]\n"}, ["a=1", "b=2"]),
+    "both-endings": ({"a.yml": "ARG+: [a=1]\n", "b.YAML": "ARG+: [b=2]\n"}, ["a=1", "b=2"]),
+    "other-endings-ignored": ({"a.yaml.bak": "ARG: [a=1]\n", "b.yaml": "v: 1\n"}, []),
+    "one-text": ({CONFIG: "ARG: a=1\n", "x.yaml": "ARG+: b=2\n"}, ["a=1", "b=2"]),
+    "null": ({CONFIG: "ARG:\n", "x.yaml": "ARG+: [b=2]\n"}, ["b=2"]),
+    "both-in-one-file": ({CONFIG: "ARG: [a=1]\nARG+: [b=2]\n"}, ["a=1", "b=2"]),
+    "no-config-yaml": ({"x.yaml": "ARG: [b=2]\n"}, ["b=2"]),
+    "numbers": ({CONFIG: "ARG: [1, true]\n"}, ["1", "true"]),
+}
+
+
+def placed(configs: dict[str, str]) -> dict[str, str]:
+    """The files of a row, at their paths."""
+    return {
+        path if path == CONFIG else f"{CONFIG}.d/{path}": text.replace("ARG", "kube-apiserver-arg")
+        for path, text in configs.items()
+    }
+
+
 def k3s(unit: str = PLAIN, configs: dict[str, str] | None = None, **environment: str) -> ServerFiles:
     """A k3s server's files; environment: the text of an EnvironmentFile by its last name."""
     return server(K3S, UNIT, unit, configs or {}, {f"/etc/default/{name}": text for name, text in environment.items()})
