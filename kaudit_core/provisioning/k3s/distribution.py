@@ -13,6 +13,8 @@ class Distribution:
     programs: what ExecStart runs; config: the file that is read without --config; config_variable: names another one.
     policy_key: a key of its own for --audit-policy-file, "" where that is given as any other flag.
     mount_key: the key for host directories in the API server's container, "" where there is no container.
+    tls: the directory of certificates. own_process: whether the API server is a process of its own, kube-apiserver;
+    else it is in the server's, and only the journal says with which flags.
     silent_policy: the policy that a CIS profile puts there and that logs nothing, "" where there is none.
     """
 
@@ -21,6 +23,8 @@ class Distribution:
     programs: tuple[str, ...]
     config: str
     config_variable: str
+    tls: str
+    own_process: bool
     policy_key: str = ""
     mount_key: str = ""
     silent_policy: str = ""
@@ -41,6 +45,8 @@ K3S: Final = Distribution(
     programs=("k3s", "k3s-server"),
     config="/etc/rancher/k3s/config.yaml",
     config_variable="K3S_CONFIG_FILE",
+    tls="/var/lib/rancher/k3s/server/tls",
+    own_process=False,
 )
 RKE2: Final = Distribution(
     name="rke2",
@@ -48,6 +54,8 @@ RKE2: Final = Distribution(
     programs=("rke2",),
     config="/etc/rancher/rke2/config.yaml",
     config_variable="RKE2_CONFIG_FILE",
+    tls="/var/lib/rancher/rke2/server/tls",
+    own_process=True,
     policy_key="audit-policy-file",
     mount_key="kube-apiserver-extra-mount",
     silent_policy="/etc/rancher/rke2/audit-policy.yaml",

@@ -89,17 +89,29 @@ def flag_of(argument: str) -> tuple[str, str]:
     return normalized(name.rstrip("+-")), value if equals else "true"
 
 
+def config_of(files: ServerFiles) -> str:
+    """The path of config.yaml, which its unit and variables decide; raises EditRefused."""
+    command = command_of(files.unit_files)
+    environment = environment_of(files.unit_files, files.environment_files)
+    return _config(files.distribution, command, environment, _uses(files.distribution, command, environment))
+
+
+def _config(distribution: Distribution, command: Command, environment: Mapping[str, str], uses: list[Use]) -> str:
+    config = environment.get(distribution.config_variable) or next(
+        (use.value for use in uses if use.name in CONFIG_FLAGS), distribution.config
+    )
+    if not config.startswith("/"):
+        problem, advice = f"the configuration is {config!r}, no path on this host", "name a file by its absolute path"
+        raise EditRefused(command.file.path, command.setting.line, EXEC_START, problem, advice)
+    return config
+
+
 def read_server(files: ServerFiles) -> ServerView:
     """Read how the server is started; raises EditRefused with file, line and field."""
     command = command_of(files.unit_files)
     environment = environment_of(files.unit_files, files.environment_files)
     uses = _uses(files.distribution, command, environment)
-    config = environment.get(files.distribution.config_variable) or next(
-        (use.value for use in uses if use.name in CONFIG_FLAGS), files.distribution.config
-    )
-    if not config.startswith("/"):
-        problem, advice = f"the configuration is {config!r}, no path on this host", "name a file by its absolute path"
-        raise EditRefused(command.file.path, command.setting.line, EXEC_START, problem, advice)
+    config = _config(files.distribution, command, environment, uses)
     read = files_read(config, files.config_files)
     found = {
         key: _overridden(command, uses, key, merged(read, files.config_files, key)) for key in files.distribution.keys
