@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -111,3 +118,89 @@ def test_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert "v1.35.4+k3s1 (kaudit's stand-in)" in shown.out
     assert "stand-in" in shown.err
     assert "This is not k3s" in (k3s_standin.__doc__ or "")
+
+
+ROOT = Path(__file__).resolve().parents[2]
+# The stand-in with another program than the API server, which counts as ready at once.
+WITH_OTHER_PROGRAM = """
+import sys
+from tests.lab import k3s_standin
+k3s_standin.PROGRAM, k3s_standin.is_ready = sys.argv[1], lambda: True
+sys.exit(k3s_standin.main(["server", "--config", sys.argv[2]]))
+"""
+
+
+class Service:
+    """The stand-in as systemd would start it, with a script in the place of the API server."""
+
+    def __init__(self, directory: Path, script: str) -> None:
+        program, config, self.said = directory / "program", directory / "config.yaml", directory / "said"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        config.write_text("kube-apiserver-arg: [audit-log-path=/l]\n")
+        self.channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.channel.bind(str(directory / "notify"))
+        self.channel.settimeout(20)
+        with self.said.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", WITH_OTHER_PROGRAM, str(program), str(config)],
+                cwd=ROOT,
+                env={**os.environ, "NOTIFY_SOCKET": str(directory / "notify")},
+                stderr=output,
+            )
+
+    def close(self) -> None:
+        """End it, however the test ended."""
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """One, with the script that the test names."""
+    running = Service(tmp_path, f"echo $$ >{tmp_path}/pid; {request.param}")
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("service", ["sleep 1; exit 3"], indirect=True)
+def test_it_is_ready_once_and_ends_with_its_server(service: Service) -> None:
+    """systemd is told when the server is ready; its end is a failure, so that Restart=always goes round."""
+    assert b"READY=1" == service.channel.recv(100)
+    assert 1 == service.process.wait(20)
+    text = service.said.read_text()
+    assert "not k3s: it only starts an API server" in text
+    assert 'msg="Running kube-apiserver --advertise-address=127.0.0.1 ' in text
+    assert "--audit-log-path=/l --authorization-mode=" in text
+    assert "apiserver exited: 3" in text
+
+
+@pytest.mark.parametrize("service", ["exec sleep 60"], indirect=True)
+def test_it_stops_when_asked(service: Service) -> None:
+    """An ordinary stop is no failure."""
+    service.channel.recv(100)
+    service.process.send_signal(signal.SIGTERM)
+
+    assert 0 == service.process.wait(20)
+
+
+@pytest.mark.parametrize("service", ["exec sleep 60"], indirect=True)
+def test_server_ends_with_it(service: Service, tmp_path: Path) -> None:
+    """k3s is one process: killed, it leaves no API server behind."""
+    service.channel.recv(100)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+    server = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/exe")
+    assert server.exists()
+    service.process.kill()
+    service.process.wait()
+
+    wait_for(lambda: not server.exists())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait for another process; fail after a while."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
