@@ -160,6 +160,36 @@ def test_drop_in_that_others_edited_keeps_theirs() -> None:
     assert {DROP_IN: None} == remove(after.changed({DROP_IN: more.rpartition("  - v=4")[0] + "# note\n"}), INTENT)
 
 
+@pytest.mark.parametrize("added", ["  - v=4\n", "tls-san: [a]\n"])
+def test_drop_in_that_others_edited_is_not_written_anew(added: str) -> None:
+    """What they added would be lost."""
+    after = check_laws(k3s(), INTENT)
+    touched = after.changed({DROP_IN: after.config_files[DROP_IN] + added})
+
+    with pytest.raises(
+        EditRefused, match=rf"{DROP_IN}, line \d+, [a-z+-]+: somebody added this to kaudit's own file; move it"
+    ):
+        apply(touched, BATCH, previous=INTENT)
+
+
+def test_flag_changed_in_our_file_is_mended() -> None:
+    """By hand, or twice."""
+    after = check_laws(k3s(), INTENT)
+    text = after.config_files[DROP_IN].replace("=30", "=7") + f"  - audit-log-path={LOG}\n"
+
+    assert {DROP_IN: after.config_files[DROP_IN]} == apply(after.changed({DROP_IN: text}), INTENT)
+
+
+def test_rke2_changes_its_mind_about_policy_and_mounts() -> None:
+    """Its own keys are ours in our file."""
+    first = AuditIntent({"audit-policy-file": "/a/p.yaml"}, (Mount("x", "/x", "/x"), Mount("y", "/y", "/y")))
+    second = AuditIntent({"audit-policy-file": "/b/p.yaml"}, (Mount("x", "/z", "/x"),))
+    once = check_laws(rke2(), first)
+    twice = once.changed(apply(once, second, previous=first))
+
+    assert texts(rke2().changed(apply(rke2(), second))) == texts(twice)
+
+
 def test_unit_that_others_edited_keeps_theirs() -> None:
     """Words added or lost since stay as they are."""
     after = check_laws(k3s(WITH_ARGUMENTS["continued"]), INTENT)

@@ -57,17 +57,19 @@ def without(distribution: Distribution, intent: AuditIntent, path: str, text: st
     """Our file after a removal: None where nothing but ours is in it, else what others put there since."""
     editor = open_config(path, text)
     ours = given(distribution, intent)
-    while editor is not None and (at := _first_of_ours(editor, ours, intent)) is not None:
+    while editor is not None and (at := _first_of_ours(distribution, editor, ours, intent)) is not None:
         editor = open_config(path, emptied(editor, at))
     left: Any = editor.get(()) if editor else {}
     return editor.text if editor and any(value not in (None, [], {}) for value in left.values()) else None
 
 
-def _first_of_ours(editor: Editor, ours: dict[str, list[str]], intent: AuditIntent) -> Path | None:
-    for key, values in ours.items():
+def _first_of_ours(
+    distribution: Distribution, editor: Editor, ours: dict[str, list[str]], intent: AuditIntent
+) -> Path | None:
+    for key in distribution.keys:
         for argument in [*values_of(editor, f"{key}+"), *values_of(editor, key)]:
-            named = key == ARGUMENT_KEY and flag_of(argument.value)[0] in intent.flags
-            if argument.value in values or named:
+            name = flag_of(argument.value)[0] if key == ARGUMENT_KEY else key
+            if name in intent.flags or argument.value in ours.get(key, []):
                 return argument.at
     return None
 

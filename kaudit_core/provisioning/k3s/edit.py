@@ -25,7 +25,11 @@ def apply(files: ServerFiles, intent: AuditIntent, previous: AuditIntent | None 
     """The files that change so that the API server gets the intent's flags; `previous` as in manifest.apply."""
     view = read_server(files)
     wanted = intent.after(previous) if previous else intent
-    edits = _in_exec_start(files, view, wanted) if view.in_exec_start else _in_config(files, view, wanted)
+    if view.in_exec_start:
+        edits = _in_exec_start(files, view, wanted)
+    else:
+        _check_own(files, view, [previous, wanted] if previous else [wanted])
+        edits = _in_config(files, view, wanted)
     edits = {path: text for path, text in edits.items() if text != _text_of(files, path)}
     _check_result(files.changed(edits), view, wanted)
     return edits
@@ -82,6 +86,18 @@ def _in_config(files: ServerFiles, view: ServerView, wanted: AuditIntent) -> Edi
     edits[view.drop_in] = drop_in.rendered(files.distribution, wanted)
     _check_last(files, view)
     return edits
+
+
+def _check_own(files: ServerFiles, view: ServerView, intents: list[AuditIntent]) -> None:
+    """Refuse to write our file anew where somebody added to it: that would be lost."""
+    path = view.drop_in
+    left = text = files.config_files.get(path)
+    for intent in intents:
+        left = left and drop_in.without(files.distribution, intent, path, left)
+    editor, rest = open_config(path, text or ""), open_config(path, left or "")
+    if editor and rest:
+        key = str(next(iter(rest.get(()))))
+        raise editor.refusal((key,), "somebody added this to kaudit's own file", "move it to a file of its own")
 
 
 def _without_flags(path: str, text: str, wanted: AuditIntent) -> str:
