@@ -27,6 +27,7 @@ UNITS = {
     **{f"without-{n}": t for n, t in WITHOUT_ARGUMENTS.items()},
     **{f"with-{n}": t for n, t in WITH_ARGUMENTS.items()},
 }
+CONTROLS = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 _SHOWN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 
 
@@ -68,7 +69,7 @@ def started(units: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _unquoted(inside: str, bare: str) -> str:
-    return re.sub(r"\\(.)", lambda sign: {"t": "\t", "n": "\n"}.get(sign[1], sign[1]), inside) or bare
+    return re.sub(r"\\(.)", lambda sign: CONTROLS.get(sign[1], sign[1]), inside) or bare
 
 
 def read(text: str) -> list[str]:

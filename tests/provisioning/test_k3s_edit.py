@@ -219,6 +219,15 @@ def test_drop_in_goes_where_exec_start_took_over() -> None:
     assert {DROP_IN, UNIT} == set(edits)
     assert edits[DROP_IN] is None
     assert INTENT.flags == read_server(taken_over.changed(edits)).audit_flags
+    shared = taken_over.changed({DROP_IN: taken_over.config_files[DROP_IN] + "tls-san: [a]\n"})
+    assert {"tls-san": ["a"]} == yaml.safe_load(apply(shared, INTENT)[DROP_IN] or "")
+
+
+def test_nothing_of_ours_is_nothing_to_remove() -> None:
+    """Neither in a drop-in, nor in ExecStart, nor anywhere."""
+    assert {} == remove(k3s(), INTENT)
+    assert {} == remove(k3s(WITH_ARGUMENTS["one-line"]), INTENT)
+    assert {} == remove(k3s(PLAIN, {DROP_IN: "tls-san: [a]\n"}), INTENT)
 
 
 def test_rke2_gets_its_own_keys() -> None:

@@ -40,11 +40,11 @@ def remove(files: ServerFiles, intent: AuditIntent) -> Edits:
     view = read_server(files)
     path = view.drop_in
     if path in files.config_files:
-        return {path: drop_in.without(files.distribution, intent, path, files.config_files[path])}
+        left = drop_in.without(files.distribution, intent, path, files.config_files[path])
+        return {path: left} if left != files.config_files[path] else {}
     if not view.in_exec_start:
         return {}
-    mounts = drop_in.given(files.distribution, intent).get(files.distribution.mount_key, [])
-    text = exec_start.drop(files.distribution, view, intent.flags, mounts)
+    text = exec_start.drop(files.distribution, view, intent.flags, _mounts(files, intent))
     return {view.command.file.path: text} if text != view.command.file.text else {}
 
 
@@ -67,15 +67,19 @@ def _in_exec_start(files: ServerFiles, view: ServerView, wanted: AuditIntent) ->
     for argument in view.ignored:
         if argument.file == view.drop_in:
             # The unit was given flags since; ours were lost with the drop-in, which must not come back to life.
-            edits[view.drop_in] = None
+            text = files.config_files[view.drop_in]
+            edits[view.drop_in] = drop_in.without(files.distribution, wanted, view.drop_in, text)
         elif argument.key.startswith(ARGUMENT_KEY) and not flag_of(argument.value)[0].startswith("audit-"):
             continue
         else:
             problem = f"{argument.value} is set here and flags of the API server in {view.command.file.path} too"
             raise refusal_at(argument, problem, "leave one of the two places")
-    mounts = drop_in.given(files.distribution, wanted).get(files.distribution.mount_key, [])
-    edits[view.command.file.path] = exec_start.put(files.distribution, view, wanted.flags, mounts)
+    edits[view.command.file.path] = exec_start.put(files.distribution, view, wanted.flags, _mounts(files, wanted))
     return edits
+
+
+def _mounts(files: ServerFiles, intent: AuditIntent) -> list[str]:
+    return drop_in.given(files.distribution, intent).get(files.distribution.mount_key, [])
 
 
 def _in_config(files: ServerFiles, view: ServerView, wanted: AuditIntent) -> Edits:
