@@ -18,7 +18,7 @@ from kaudit_core.provisioning.k3s.unit import UnitFile, command_of
 from kaudit_core.provisioning.k3s.words import quoted
 from kaudit_core.provisioning.refusal import EditRefused
 from tests.lab.packages import need_packages, obstacle
-from tests.provisioning.units import INTENT, WITH_ARGUMENTS, WITHOUT_ARGUMENTS, k3s
+from tests.provisioning.units import INTENT, PACKAGED_RKE2, WITH_ARGUMENTS, WITHOUT_ARGUMENTS, k3s
 
 pytestmark = pytest.mark.lab
 # A unit of its own, without the targets that others wait for.
@@ -59,11 +59,13 @@ def started(units: Mapping[str, str]) -> dict[str, list[str]]:
             timeout=120,
         )
     made: dict[str, list[str]] = {}
-    unit = ""
+    unit = setting = ""
     for line in (done.stdout + done.stderr).decode(errors="replace").splitlines():
         if found := re.fullmatch(r"\s*-> Unit (\S+)\.service:", line):
             unit = found[1]
-        elif (found := re.fullmatch(r"\s*Command Line: (.*)", line)) and unit in units:
+        elif found := re.fullmatch(r"\s*-> (Exec\w+):", line):
+            setting = found[1]
+        elif (found := re.fullmatch(r"\s*Command Line: (.*)", line)) and unit in units and setting == "ExecStart":
             made[unit] = [_unquoted(*word) for word in _SHOWN.findall(found[1])]
     return made
 
@@ -80,7 +82,7 @@ def read(text: str) -> list[str]:
 
 def test_every_style_is_read_as_systemd_reads_it() -> None:
     """As found and as edited."""
-    texts = dict(UNITS)
+    texts = {**UNITS, "rke2": PACKAGED_RKE2}
     for name, text in UNITS.items():
         files = k3s(text)
         texts[f"{name}-edited"] = files.changed(apply(files, INTENT)).unit_files[0].text
@@ -128,7 +130,8 @@ def test_any_words_are_read_as_systemd_reads_them(lines: list[str]) -> None:
     assert expected == (started(texts) if texts else {})
 
 
-VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=12).filter(str.isprintable)
+VISIBLE = st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=["Cc", "Cf", "Zs", "Zl", "Zp"])
+VALUES = st.text(VISIBLE | st.just(" "), max_size=12)
 
 
 @FEW

@@ -38,6 +38,22 @@ RestartSec=5s
 ExecStartPre=-/sbin/modprobe br_netfilter
 """
 INSTALLED: Final = _HEAD + "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\n"
+# As RKE2's packages bring it, as far as it matters here.
+PACKAGED_RKE2: Final = """\
+[Unit]
+Description=Rancher Kubernetes Engine v2 (server)
+Conflicts=rke2-agent.service
+
+[Service]
+Type=notify
+EnvironmentFile=-/etc/default/%N
+EnvironmentFile=-/usr/local/lib/systemd/system/%N.env
+KillMode=process
+Restart=always
+ExecStartPre=-/sbin/modprobe overlay
+ExecStart=/usr/local/bin/rke2 server
+ExecStopPost=-/bin/sh -c "systemd-cgls /system.slice/%n | awk '{print $1}' | xargs -r kill"
+"""
 PLAIN: Final = "[Service]\nExecStart=/usr/local/bin/k3s server\n"
 
 # Nothing about the API server in ExecStart.
@@ -124,8 +140,8 @@ def k3s(unit: str = PLAIN, configs: dict[str, str] | None = None, **environment:
 
 def rke2(unit: str = "", configs: dict[str, str] | None = None) -> ServerFiles:
     """An RKE2 server's files."""
-    text = unit or "[Service]\nEnvironmentFile=-/etc/default/%N\nExecStart=/usr/local/bin/rke2 server\n"
-    return server(RKE2, "/usr/local/lib/systemd/system/rke2-server.service", text, configs or {}, {})
+    path = "/usr/local/lib/systemd/system/rke2-server.service"
+    return server(RKE2, path, unit or PACKAGED_RKE2, configs or {}, {})
 
 
 def server(
