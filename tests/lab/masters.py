@@ -1,4 +1,4 @@
-"""What kubeadm makes for each master: PKI, kubeconfigs, the static pod's manifest."""
+"""What each master has of its own: kubeadm's PKI and kubeconfigs, and the static pod's manifest or the k3s service."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab import k3s_hosts
 from tests.lab.binaries import kubernetes_version
 from tests.lab.cache import cached
 
 SUBNET = "10.77.0"
 GATEWAY = f"{SUBNET}.1"
+ETCD = f"http://{GATEWAY}:2379"
 MOST_HOSTS = 9
 # Where kubeadm's own configuration lies on a master.
 CONFIGURATION = "etc/kubeadm.yaml"
@@ -39,6 +41,8 @@ class Profile:
     fast: bool = True
     # The kubelet talks to the API server of its host: nodes, mirror pods, watches; otherwise it is on its own.
     connected: bool = True
+    # kubeadm: a kubelet with a static pod; k3s: a service, by a stand-in. Hosts of k3s are not reset, only booted.
+    distribution: str = "kubeadm"
 
 
 def addresses(count: int) -> dict[str, str]:
@@ -62,7 +66,7 @@ kubernetesVersion: {kubernetes_version()}
 controlPlaneEndpoint: masters.lab:6443
 # The lab's masters are kept for years.
 certificateValidityPeriod: 87600h
-etcd: {{external: {{endpoints: ["http://{GATEWAY}:2379"]}}}}
+etcd: {{external: {{endpoints: ["{ETCD}"]}}}}
 {FAST_SERVER if profile.fast else ""}"""
 
 
@@ -81,13 +85,18 @@ def master_layers(hosts: Mapping[str, str], profile: Profile, base: str) -> Path
                 for name in SHARED:
                     shutil.copy2(first / "etc/kubernetes/pki" / name, pki / name)
             _run_kubeadm(upper, base)
+            if profile.distribution == "k3s":
+                k3s_hosts.make_k3s(upper, address, ETCD)
             if first:
                 (upper / "etc/kubernetes/super-admin.conf").unlink()
             first = first or upper
 
     settings = [f"{host} {address}" for host, address in hosts.items()]
     name = f"masters-{'fast' if profile.fast else 'production'}-{'connected' if profile.connected else 'standalone'}"
-    return cached(name, [base, repr(profile), *settings, Path(__file__)], make)
+    code = [Path(__file__)]
+    if profile.distribution == "k3s":
+        name, code = "masters-k3s", [*code, k3s_hosts.STANDIN, Path(k3s_hosts.__file__)]
+    return cached(name, [base, repr(profile), *settings, *code], make)
 
 
 def _write_settings(upper: Path, host: str, address: str, profile: Profile) -> None:
