@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from kaudit_core.cli import policy, verify, version
+from kaudit_core.cli import policy, receive, verify, version
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--print-completion", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help=argparse.SUPPRESS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for group in (version, policy, verify):
+    for group in (version, policy, verify, receive):
         group.add_commands(commands)
     return parser
 
