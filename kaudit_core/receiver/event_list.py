@@ -24,6 +24,9 @@ _ITEMS: Final = re.compile(
 _DECODER: Final = json.JSONDecoder()
 _DIGEST: Final = 16
 
+REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that the careful reader has to decide on."""
+
 
 class Event(NamedTuple):
     """One event: its line with the newline, the digest of that line, and its stageTimestamp as written."""
@@ -116,7 +119,7 @@ def read_batch(body: bytes) -> Batch:
     """The events of an EventList in v1, or of a single event; never raises."""
     try:
         found = _LIST.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except REFUSED:
         return _read_carefully(body)
     if found.kind == "EventList" and found.apiVersion in _VERSIONS:
         return _batch(bytes(item) for item in found.items)
@@ -127,7 +130,7 @@ def read_event(data: bytes) -> Event | Unreadable:
     """One item's bytes as an event, or why it is none."""
     try:
         return _event(data, _SHAPE.decode(data).stageTimestamp)
-    except (msgspec.DecodeError, RecursionError):
+    except REFUSED:
         return read_event_carefully(data)
 
 

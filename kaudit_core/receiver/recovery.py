@@ -11,7 +11,7 @@ import msgspec
 
 from kaudit_core.events.json_text import JsonError, parse
 from kaudit_core.receiver.disk import Disk
-from kaudit_core.receiver.event_list import Event, read_event
+from kaudit_core.receiver.event_list import REFUSED, Event, read_event
 from kaudit_core.receiver.index import Entry, add_entry, read_index
 from kaudit_core.receiver.series import Place, Tally
 
@@ -118,7 +118,7 @@ def _record(line: bytes) -> Event | None:
         return read
     try:
         value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except REFUSED:
         try:
             value, _ = parse(line)
         except JsonError:
