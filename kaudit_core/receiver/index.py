@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -93,6 +94,10 @@ def _append(disk: Disk, path: Path, values: list[dict[str, Any]]) -> None:
     before = path.stat().st_size if path.exists() else None
     descriptor = disk.open(path)
     try:
+        if before and os.pread(descriptor, 1, before - 1) != b"\n":
+            # An earlier append failed, and so did cutting it back.
+            before = path.read_bytes().rfind(b"\n") + 1
+            disk.cut(descriptor, before)
         disk.write(descriptor, b"".join(json.dumps(value).encode() + b"\n" for value in values))
         disk.sync(descriptor)
     except OSError:
