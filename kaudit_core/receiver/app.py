@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -22,6 +23,21 @@ from kaudit_core.receiver.spool import Receipt, Refusal, Spool, Submission
 
 PEER: Final = "kaudit.peer"
 """Member of a request's scope: the name in the client's certificate, or None."""
+
+
+class _AnyText(Convertor[str]):
+    """The rest of a path, whatever it holds: a name that can't be used is no reason to lose a batch."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any", _AnyText())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,7 @@ class Receiver:
         return Starlette(
             routes=[
                 Route("/reportAuditEvent", self.report, methods=["POST"]),
-                Route("/reportAuditEvent/{server:path}", self.report, methods=["POST"]),
+                Route("/reportAuditEvent/{server:any}", self.report, methods=["POST"]),
                 Route("/healthz", self.healthz),
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.show_metrics),
