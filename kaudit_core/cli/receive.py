@@ -75,6 +75,9 @@ def _add_limits(group: Any) -> None:
         metavar="SIZE",
         help="of all batches in memory (default: %(default)s)",
     )
+    group.add_argument(
+        "--body-time", type=_span, default="30s", metavar="TIME", help="for a batch to arrive (default: %(default)s)"
+    )
     group.add_argument("--max-connections", type=_number, default=512, metavar="N", help="default: %(default)s")
     group.add_argument("--segment-size", type=_size, default="128MiB", metavar="SIZE", help="default: %(default)s")
     group.add_argument("--segment-age", type=_span, default="1h", metavar="TIME", help="default: %(default)s")
@@ -156,6 +159,8 @@ def _service(given: argparse.Namespace) -> ServiceSettings:
         body_bytes=given.max_body,
         pending_bytes=given.max_pending,
         connections=given.max_connections,
+        body_seconds=given.body_time,
+        stop_seconds=given.body_time + 5,
     )
 
 

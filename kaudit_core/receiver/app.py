@@ -51,9 +51,16 @@ class _Answered(Exception):
 class Receiver:
     """Answers requests; everything that waits for the disk is done by the committer."""
 
-    def __init__(self, settings: ServiceSettings, spool: Spool, committer: Committer, metrics: Metrics) -> None:
-        self.settings, self.metrics = settings, metrics
-        self.tokens = Tokens(settings.tokens) if settings.tokens else None
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        spool: Spool,
+        committer: Committer,
+        metrics: Metrics,
+        tokens: Tokens | None = None,
+    ) -> None:
+        """tokens: one of them is needed then."""
+        self.settings, self.metrics, self.tokens = settings, metrics, tokens
         self.gate = Gate(settings.pending_bytes)
         self.stopping = False
         self._spool, self._committer = spool, committer

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from kaudit_core.receiver.access import Tokens
 from kaudit_core.receiver.app import Receiver
 from kaudit_core.receiver.committer import Committer
 from kaudit_core.receiver.connection import connection_class
@@ -38,11 +39,12 @@ def serve(service: ServiceSettings, storage: SpoolSettings, say: Say) -> int:
     context = tls_context(service.tls) if service.tls else None
     listener = _listening(service)
     try:
+        tokens = _tokens(service)
         spool = Spool(storage)
         for note in spool.notes:
             say(note)
         spool.notes = []
-        return asyncio.run(_Service(service, spool, context, say).run(listener))
+        return asyncio.run(_Service(service, spool, context, tokens, say).run(listener))
     finally:
         listener.close()
 
@@ -66,6 +68,13 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
+def _tokens(settings: ServiceSettings) -> Tokens | None:
+    try:
+        return Tokens(settings.tokens) if settings.tokens else None
+    except (OSError, ValueError) as error:
+        raise ServiceError(str(error)) from error
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, which tells the receiver when it is about to stop."""
 
@@ -81,14 +90,13 @@ class _Server(uvicorn.Server):
 class _Service:
     """One run of the server and its writer."""
 
-    def __init__(self, settings: ServiceSettings, spool: Spool, context: ssl.SSLContext | None, say: Say) -> None:
+    def __init__(
+        self, settings: ServiceSettings, spool: Spool, context: ssl.SSLContext | None, tokens: Tokens | None, say: Say
+    ) -> None:
         self._settings, self._context, self._say = settings, context, say
         self._metrics = Metrics()
         self._committer = Committer(spool, self._metrics, say, self._stop)
-        try:
-            self._receiver = Receiver(settings, spool, self._committer, self._metrics)
-        except (OSError, ValueError) as error:
-            raise ServiceError(str(error)) from error
+        self._receiver = Receiver(settings, spool, self._committer, self._metrics, tokens)
         self._server = _Server(self._config(), self._receiver)
         self._seen = self._stamps()
 

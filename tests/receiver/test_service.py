@@ -91,6 +91,17 @@ def test_hostile_events_stay_what_they_are(running: Running) -> None:
     assert [] == problems(running.log.with_suffix(""))
 
 
+def test_a_body_that_does_not_arrive_in_time_is_given_up(tmp_path: Path) -> None:
+    """So that a slow client does not hold the memory that others wait for; 503, for the batch is worth a retry."""
+    with Running(tmp_path / "spool", "--body-time", "1s", "--max-pending", "1MiB", "--max-body", "1MiB") as running:
+        with running.socket() as raw:
+            raw.sendall(head(MIB) + b"{")
+            wait_until(lambda: running.metric("pending_bytes") == MIB, "the slow request")
+
+            assert raw.recv(100).startswith(b"HTTP/1.1 503 ")
+        assert 200 == running.post(body([event(2)]))[0]
+
+
 def test_half_sent_bodies_leave_nothing(running: Running) -> None:
     """A client that goes away amid its batch has stored no part of it."""
     data = body([event(1), event(2)])
