@@ -107,9 +107,10 @@ fuzz: setup compilers ## libFuzzer on the compiled matcher for MINUTES (5), then
 	@nice $(PYTHON) -m tests.fuzz $(or $(MINUTES),5)
 
 .PHONY: bench
-bench: setup ## start-up and policy reading against their bounds, verify against its peers
+bench: setup ## start-up and policy reading against their bounds, verify and the receiver against their peers
 	@$(PYTHON) bench/startup.py
 	@KAUDIT_GO=$$(tools/go.sh $(VENV)) $(PYTHON) bench/verify.py
+	@$(PYTHON) bench/receive.py
 
 .PHONY: bench-lab
 bench-lab: lab-build ## what the plays take on real masters (root)

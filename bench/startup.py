@@ -126,12 +126,12 @@ def table(times: Times) -> tuple[list[str], bool]:
     return rows, kept
 
 
-def write(lines: Sequence[str]) -> None:
+def write(lines: Sequence[str], begin: str = BEGIN, end: str = END) -> None:
     """Replace what is between the markers in bench/README.md."""
     text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text("\n".join([before + BEGIN, *lines, END]) + after)
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    README.write_text("\n".join([before + begin, *lines, end]) + after)
 
 
 def main() -> int:
