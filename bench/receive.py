@@ -60,6 +60,7 @@ async def report(request):
 
 app = Starlette(routes=[Route("/reportAuditEvent/m", report, methods=["POST"])])
 listener = socket.create_server(("127.0.0.1", 0))
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print("receiving on http://127.0.0.1:%d/" % listener.getsockname()[1], file=sys.stderr, flush=True)
 options = {"http": "httptools", "ws": "none", "loop": "asyncio", "lifespan": "off"}
 uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **options)).run([listener])
