@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,12 +41,19 @@ class _AnyText(Convertor[str]):
 register_url_convertor("any", _AnyText())
 
 
+_DRAIN: Final = 2.0
+"""Seconds for which a body that is refused is read, and thrown away."""
+_READ: Final = "kaudit.read"
+"""Member of a request's scope: its body was read to the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Answered(Exception):
     """A request that is answered before its events are stored."""
 
     code: int
     words: str
+    drain: bool = True
 
 
 class Receiver:
@@ -83,6 +91,8 @@ class Receiver:
             receipt = await self._take(request)
         except _Answered as answer:
             self._count(answer.code)
+            if answer.drain and not request.scope.get(_READ):
+                await self._drain(request)
             return self._refused(answer)
         except ClientDisconnect:
             self._count(499)  # by custom; nobody reads it
@@ -176,8 +186,19 @@ class Receiver:
                         raise self._too_large()
                     parts.append(part)
         except TimeoutError:
-            raise _Answered(503, "the body did not arrive in time") from None
+            raise _Answered(503, "the body did not arrive in time", drain=False) from None
+        request.scope[_READ] = True
         return b"".join(parts)
+
+    async def _drain(self, request: Request) -> None:
+        """Read on for a while: who is still sending would see a broken connection instead of the answer."""
+        left, more = self.settings.body_bytes, True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN):
+                while more and left > 0:
+                    message = await request.receive()
+                    more = message["type"] == "http.request" and message.get("more_body", False)
+                    left -= len(message.get("body", b""))
 
     async def _stored(self, submission: Submission) -> Receipt:
         loop = asyncio.get_running_loop()

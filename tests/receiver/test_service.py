@@ -156,12 +156,17 @@ def test_a_hundred_connections_are_served_beside_stalled_ones(running: Running) 
     assert 500 == sum(len(set(stored(running, f"master-{number}"))) for number in range(3))
 
 
-def test_an_endless_head_is_cut_off(running: Running) -> None:
-    """A client can't fill the memory before its request begins."""
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [(b"", b"\r\n"), (b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"\r\n"), (b"", b"")],
+    ids=["headers", "trailers", "one-header"],
+)
+def test_endless_headers_are_cut_off(running: Running, begin: bytes, end: bytes) -> None:
+    """A client can't fill the memory before its request begins, nor behind its end."""
     with running.socket() as raw, pytest.raises(OSError):
-        raw.sendall(b"POST /reportAuditEvent HTTP/1.1\r\n")
+        raw.sendall(b"POST /reportAuditEvent HTTP/1.1\r\n" + begin)
         for _ in range(10_000):
-            raw.sendall(b"x: " + b"y" * 10_000 + b"\r\n")
+            raw.sendall(b"x: " + b"y" * 10_000 + end)
     assert 200 == running.get("/healthz")[0]
 
 
@@ -281,7 +286,7 @@ def test_kills_under_load_lose_no_acknowledged_event(tmp_path: Path) -> None:
     """Five API servers send without a pause while the receiver is killed again and again."""
     spool = tmp_path / "spool"
     running = Running(spool, "--segment-size", "256KiB")
-    senders = [Sender(running.port, f"master-{number}", number, 150) for number in range(5)]
+    senders = [Sender(running.port, f"master-{number}", number, 80) for number in range(5)]
     for sender in senders:
         sender.start()
     kills = 0
