@@ -199,7 +199,7 @@ def report(shown: Mapping[str, Any], directory: str) -> list[str]:
     ]
     for name, one in shown["api_servers"].items():
         lines.append(f"{name}: {one['kubeconfig']}, with webhook.crt and webhook.key beside it")
-        lines += [f"{name}: hosts: {line}" for line in one["hosts"]]
+        lines += [f"{name}: hostAliases or /etc/hosts: {line}" for line in one["hosts"]]
     lines.append(f"flag: {shown['flag']}")
     for host, one in shown["receivers"].items():
         lines.append(f"certificate of {host}: expires {one['expires']}; run this play before that")

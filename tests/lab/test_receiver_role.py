@@ -83,7 +83,8 @@ def receivers(lab_machine: None, tmp_path_factory: pytest.TempPathFactory) -> It
     with Lab(hosts=2) as lab:
         each = {host: {"audit_receiver_address": lab.hosts[host]} for host in HOSTS}
         inventory = folder / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"receivers": {"hosts": each}}))
+        allowed = {"audit_receiver_allow_from": ["10.77.0.0/24"]}
+        inventory.write_text(yaml.safe_dump({"receivers": {"hosts": each, "vars": allowed}}))
         yield Receivers(lab, folder / "controller", str(inventory))
 
 
@@ -108,7 +109,7 @@ def sending(receivers: Receivers, installed: Run, tmp_path_factory: pytest.TempP
     lab, side = receivers.lab, receivers.directory / "api-servers" / "m1"
     for name in ("webhook.yaml", "webhook.crt", "webhook.key"):
         lab.write("m1", f"/etc/kubernetes/audit/{name}", (side / name).read_text())
-    pinned = "\n".join(re.findall(r'"m1: hosts: (.*)"', installed.text))
+    pinned = "\n".join(re.findall(r'"m1: hostAliases or /etc/hosts: (.*)"', installed.text))
     lab.ssh("m1", ["sh", "-c", "cat >>/etc/hosts"], input=f"{pinned}\n")
     policy = tmp_path_factory.mktemp("policy") / "policy.yaml"
     policy.write_text(POLICY)

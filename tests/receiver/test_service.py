@@ -221,6 +221,8 @@ def test_metrics_count_what_happened(running: Running) -> None:
         running.metric(f"{name}_total") for name in ("accepted", "stored", "duplicates", "quarantined", "responses")
     ]
     assert [] == [line for line in text.splitlines() if not line.startswith(("# ", "kaudit_receiver_"))]
+    assert running.metric("spool_bytes") > len(event(1))
+    assert running.metric("disk_free_bytes") > 0 and running.metric("lag_seconds") != 0
 
 
 @pytest.mark.parametrize(
