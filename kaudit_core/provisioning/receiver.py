@@ -130,7 +130,7 @@ def _issue_all(
         paths = [f"api-servers/{name}/webhook.{ending}" for ending in ("crt", "key")]
         before = Pair(found[paths[0]], found[paths[1]]) if all(path in found for path in paths) else None
         leaf, reason = keep_leaf(before, authority, Wanted(name, server=False), term)
-        made.note(f"API server {name}", reason)
+        made.note(f"API server {name}", reason and f"{reason}; give it webhook.crt and webhook.key")
         made.files.update(zip(paths, (leaf.certificate, leaf.key), strict=True))
     return leaves
 

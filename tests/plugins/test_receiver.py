@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.receiver.certificates import Authority
 
@@ -105,6 +107,44 @@ def test_what_can_not_be_is_refused_in_one_line(tmp_path: Path, variables: dict[
 
     assert (2, {}) == (code, written(tmp_path) if (tmp_path / "made").exists() else {})
     assert refusal(text).startswith(said)
+
+
+def test_manifests_fit_together(tmp_path: Path) -> None:
+    """Every selector finds every pod, nothing but one port is open, pods may do nothing else, keys are a Secret."""
+    placed = {"placement": "cluster", "image": "registry.example/k:1", "cluster_ip": "10.96.0.9", "apply": False}
+    more = {"allow_from": ["10.0.0.1", "2001:db8::/64"], "options": ["--keep-time", "30d"], "replicas": 3}
+    code, text = play(
+        tmp_path, tasks="main", **{f"audit_receiver_{name}": value for name, value in (placed | more).items()}
+    )
+    assert 0 == code, text
+    files = written(tmp_path)
+    shared, secret, receivers = (
+        files[f"manifests/{name}"] for name in ("1-manifests.yaml", "2-secret.yaml", "3-receivers.yaml")
+    )
+    objects = [one for one in yaml.safe_load_all(b"\n---\n".join([shared, secret, receivers])) if one]
+    kinds = {kind: [one for one in objects if one["kind"] == kind] for kind in {one["kind"] for one in objects}}
+    pods = [one["spec"]["template"] for one in kinds["Deployment"]]
+    policy = kinds["NetworkPolicy"][0]["spec"]
+
+    assert [3, 3, 1, 1, 1] == [
+        len(kinds[kind])
+        for kind in ("Deployment", "PersistentVolumeClaim", "Service", "PodDisruptionBudget", "NetworkPolicy")
+    ]
+    selectors = [kinds["Service"][0]["spec"]["selector"], policy["podSelector"]["matchLabels"]]
+    selectors.append(kinds["PodDisruptionBudget"][0]["spec"]["selector"]["matchLabels"])
+    assert all(selector.items() <= pod["metadata"]["labels"].items() for selector in selectors for pod in pods)
+    for one, pod in zip(kinds["Deployment"], pods, strict=True):
+        assert one["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
+    assert 3 == len({pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] for pod in pods})
+    assert [{"protocol": "TCP", "port": 8443}] == policy["ingress"][0]["ports"] and [] == policy["egress"]
+    assert ["10.0.0.1/32", "2001:db8::/64"] == [one["ipBlock"]["cidr"] for one in policy["ingress"][0]["from"]]
+    assert {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}} == (
+        pods[0]["spec"]["containers"][0]["securityContext"]
+    )
+    assert ["--keep-time", "30d"] == pods[0]["spec"]["containers"][0]["args"][-2:]
+    held = base64.b64decode(kinds["Secret"][0]["data"]["receiver.pem"])
+    assert files["receivers/cluster.pem"] == held
+    assert b"PRIVATE KEY" not in shared + receivers and "PRIVATE" not in text
 
 
 def test_an_index_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
