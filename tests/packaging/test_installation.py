@@ -29,6 +29,7 @@ LITTER = [
     ".venv/lib/module.py",
     "build/lib/kaudit_core/__init__.py",
     "dist/kaudit-0.0.1.tar.gz",
+    "kaudit-receiver/authority/ca.key",
     "kaudit-report/index.txt",
     "plugins/action/_native.cpython-311.so",
     "plugins/action/__pycache__/policy.cpython-311.pyc",
