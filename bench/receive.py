@@ -3,10 +3,10 @@
     python bench/receive.py [--rounds N] [--seconds S] [--write]
 
 Clients on the same machine send batches of 400 events that differ in every event, over kept connections, each the
-next one as soon as the last is answered. The peer is the same server with an application that appends the body as it
-is and syncs it: no parsing, no duplicates, no index. Beside them, what the disk itself needs to write and sync the
-same bytes. Contenders run in turn, round after round. Exit code 1 if a bound is missed. --write puts the table into
-bench/README.md.
+next one as soon as the last is answered; once in plain HTTP, once with TLS on both sides as the role sets it up. The
+peer is the same server with an application that appends the body as it is and syncs it: no parsing, no duplicates, no
+index. Beside them, what the disk itself needs to write and sync the same bytes. Contenders run in turn, round after
+round. Exit code 1 if a bound is missed. --write puts the table into bench/README.md.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ import asyncio
 import os
 import re
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import startup
+
+from kaudit_core.provisioning.certificates import Term, Wanted, keep_authority, keep_leaf
 
 BEGIN, END = "<!-- receive: begin -->", "<!-- receive: end -->"
 EVENTS = 400
@@ -35,14 +39,18 @@ LEAST = 20_000
 LONGEST = 0.1
 """Seconds, p99 of an acknowledgement."""
 COUNTER = b"%016d"
+PEER, DISK = "bare app that only syncs", "write and fdatasync alone"
 
 RECEIVER = """
 import sys
 from kaudit_core.cli.main import main
-sys.exit(main(["receive", "--plain-http", "--listen", "127.0.0.1:0", "--disk-reserve", "0", "--spool", sys.argv[1]]))
+store, *certificates = sys.argv[1:]
+names = ("--certificate", "--key", "--client-ca")
+secured = [word for pair in zip(names, certificates) for word in pair] or ["--plain-http"]
+sys.exit(main(["receive", *secured, "--listen", "127.0.0.1:0", "--disk-reserve", "0", "--spool", store]))
 """
 BARE = """
-import asyncio, os, socket, sys
+import asyncio, os, socket, ssl, sys
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -63,6 +71,9 @@ listener = socket.create_server(("127.0.0.1", 0))
 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print("receiving on http://127.0.0.1:%d/" % listener.getsockname()[1], file=sys.stderr, flush=True)
 options = {"http": "httptools", "ws": "none", "loop": "asyncio", "lifespan": "off"}
+if sys.argv[2:]:
+    names = ("ssl_certfile", "ssl_keyfile", "ssl_ca_certs")
+    options |= dict(zip(names, sys.argv[2:]), ssl_cert_reqs=ssl.CERT_OPTIONAL)
 uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **options)).run([listener])
 """
 
@@ -115,9 +126,50 @@ class Batches:
         return bytes(self._request)
 
 
-async def client(port: int, batches: Batches, end: float, delays: list[float]) -> None:
+@dataclass(frozen=True)
+class Secured:
+    """Certificates as the role makes them: for the server's command line, and for clients."""
+
+    server: tuple[str, str, str]
+    context: ssl.SSLContext
+
+    @classmethod
+    def make(cls, folder: Path) -> Secured:
+        """Write them into a directory."""
+        term = Term(datetime.now(UTC), 30, 1)
+        authority, _ = keep_authority(None, "bench", term, 1)
+        (folder / "ca.crt").write_text(authority.certificate)
+        for wanted in (Wanted("localhost", True, ["localhost"], ["127.0.0.1"]), Wanted("m", server=False)):
+            pair, _ = keep_leaf(None, authority, wanted, term)
+            (folder / f"{wanted.name}.pem").write_text(pair.key + pair.certificate)
+        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+        context.load_cert_chain(folder / "m.pem")
+        both = str(folder / "localhost.pem")
+        return cls((both, both, str(folder / "ca.crt")), context)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is measured: a server's program and how it is reached; disk alone has none."""
+
+    name: str
+    peer: str
+    code: str = ""
+    tls: bool = False
+
+
+CONTENDERS = [
+    Contender("kaudit receive", PEER, RECEIVER),
+    Contender(PEER, PEER, BARE),
+    Contender("kaudit receive, TLS", f"{PEER}, TLS", RECEIVER, tls=True),
+    Contender(f"{PEER}, TLS", f"{PEER}, TLS", BARE, tls=True),
+    Contender(DISK, PEER),
+]
+
+
+async def client(port: int, batches: Batches, end: float, delays: list[float], context: ssl.SSLContext | None) -> None:
     """Send batches one after the other on one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20, ssl=context)
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 2**20)
     while time.perf_counter() < end:
@@ -125,7 +177,7 @@ async def client(port: int, batches: Batches, end: float, delays: list[float]) -
         begin = time.perf_counter()
         writer.write(request)
         answer = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", answer)
+        length = re.search(rb"(?i)content-length: (\d+)", answer)
         assert answer.startswith(b"HTTP/1.1 200") and length, answer
         await reader.readexactly(int(length[1]))
         delays.append(time.perf_counter() - begin)
@@ -138,13 +190,13 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def load(port: int, batches: Batches, seconds: float) -> tuple[float, list[float], int]:
+def load(port: int, batches: Batches, seconds: float, context: ssl.SSLContext | None) -> tuple[float, list[float], int]:
     """Events/s and delays of one run, without half a second before it, and how many events were sent in all."""
 
     async def run(length: float) -> list[float]:
         delays: list[float] = []
         end = time.perf_counter() + length
-        await asyncio.gather(*(client(port, batches, end, delays) for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(client(port, batches, end, delays, context) for _ in range(CONNECTIONS)))
         return delays
 
     warm = asyncio.run(run(0.5))
@@ -154,17 +206,17 @@ def load(port: int, batches: Batches, seconds: float) -> tuple[float, list[float
     return rate, delays, (len(warm) + len(delays)) * EVENTS
 
 
-def contend(code: str, folder: Path, batches: Batches, seconds: float, result: Result) -> None:
+def contend(one: Contender, folder: Path, batches: Batches, seconds: float, result: Result) -> None:
     """Start a server, load it, end it."""
-    command = [sys.executable, "-c", code, str(folder / "store")]
+    secured = Secured.make(folder) if one.tls else None
+    command = [sys.executable, "-c", one.code, str(folder / "store"), *(secured.server if secured else ())]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr
         try:
-            port = next(
-                int(found[1]) for line in server.stderr if (found := re.search(r"receiving on .*:(\d+)/", line))
-            )
+            said = (re.search(r"receiving on .*:(\d+)/", line) for line in server.stderr)
+            port = next(int(found[1]) for found in said if found)
             before = cpu_seconds(server.pid)
-            rate, delays, events = load(port, batches, seconds)
+            rate, delays, events = load(port, batches, seconds, secured.context if secured else None)
             result.work.append((cpu_seconds(server.pid) - before) / events)
         finally:
             server.terminate()
@@ -188,51 +240,43 @@ def disk(folder: Path, size: int, result: Result) -> None:
     result.delays.append(delays)
 
 
-def measure(rounds: int, seconds: float) -> dict[tuple[str, int], Result]:
+def measure(rounds: int, seconds: float) -> dict[tuple[Contender, int], Result]:
     """Every contender with every size."""
-    results = {(name, size): Result() for size in SIZES for name in ("kaudit receive", "bare", "disk")}
+    results = {(one, size): Result() for size in SIZES for one in CONTENDERS}
     batches = {size: Batches(size) for size in SIZES}
     for number in range(rounds):
-        for (name, size), result in results.items():
+        for (one, size), result in results.items():
             if sys.stderr.isatty():
                 print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
             with tempfile.TemporaryDirectory(dir=".") as folder:
-                if name == "disk":
+                if one.name == DISK:
                     disk(Path(folder), batches[size].size, result)
                 else:
-                    code = RECEIVER if name == "kaudit receive" else BARE
-                    contend(code, Path(folder), batches[size], seconds, result)
+                    contend(one, Path(folder), batches[size], seconds, result)
     return results
 
 
-def table(results: dict[tuple[str, int], Result]) -> tuple[list[str], bool]:
+def table(results: dict[tuple[Contender, int], Result]) -> tuple[list[str], bool]:
     """The result in lines, and whether every bound holds."""
-    names = {"bare": "bare app that only syncs (the peer)", "disk": "write and fdatasync alone"}
+    by_name = {(one.name, size): result for (one, size), result in results.items()}
     rows = [
         "| what | batch | events/s | x peer | p50 | p99 | CPU an event | x peer | |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     kept = True
-    for (name, size), result in results.items():
-        ratio = result.rate / results["bare", size].rate
+    for (one, size), result in results.items():
+        peer = by_name[one.peer, size]
         verdict = ""
-        if name == "kaudit receive":
+        if one.code == RECEIVER:
             holds = result.rate >= LEAST and result.percentile(0.99) < LONGEST
             kept, verdict = kept and holds, "ok" if holds else "MISSED"
         half, most = result.percentile(0.5) * 1000, result.percentile(0.99) * 1000
-        shape = f"{EVENTS} x {size} B"
         work = statistics.median(result.work)
-        costs = work / statistics.median(results["bare", size].work)
-        speed = (
-            names.get(name, name),
-            shape,
-            f"{result.rate:,.0f}",
-            f"{ratio:.2f}",
-            f"{half:.1f} ms",
-            f"{most:.1f} ms",
-        )
-        cells = (*speed, f"{work * 1e6:.1f} us" if work else "", f"{costs:.2f}" if work else "")
-        rows.append(f"| {' | '.join(cells)} | {verdict} |")
+        costs = work / statistics.median(peer.work)
+        cells = [one.name, f"{EVENTS} x {size} B", f"{result.rate:,.0f}"]
+        cells += [f"{result.rate / peer.rate:.2f}", f"{half:.1f} ms", f"{most:.1f} ms"]
+        cells += [f"{work * 1e6:.1f} us" if work else "", f"{costs:.2f}" if work else "", verdict]
+        rows.append(f"| {' | '.join(cells)} |")
     return rows, kept
 
 
