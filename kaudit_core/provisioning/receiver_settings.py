@@ -84,6 +84,8 @@ def _service_names(given: Mapping[str, Any]) -> tuple[str, ...]:
     namespace = str(given["namespace"])
     if not _LABEL.fullmatch(namespace):
         refuse("namespace", f"{namespace!r} is no namespace", "write one like kaudit")
+    if namespace == "default" or namespace.startswith("kube-"):
+        refuse("namespace", f"{namespace} holds other things too", "give the receivers one of their own like kaudit")
     return f"kaudit-receiver.{namespace}.svc", f"kaudit-receiver.{namespace}.svc.cluster.local"
 
 

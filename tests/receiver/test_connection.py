@@ -192,6 +192,7 @@ def test_in_the_cluster_the_service_has_the_name() -> None:
         ({**IN_CLUSTER, "image": ""}, "audit_receiver_image: not set"),
         ({**IN_CLUSTER, "cluster_ip": ""}, "audit_receiver_cluster_ip: '' is no IP address"),
         ({**IN_CLUSTER, "namespace": "a b"}, "audit_receiver_namespace: 'a b' is no namespace"),
+        ({**IN_CLUSTER, "namespace": "kube-system"}, "audit_receiver_namespace: kube-system holds other things too"),
     ],
 )  # fmt: skip
 def test_variables_are_refused_by_name(variables: dict[str, Any], said: str) -> None:
