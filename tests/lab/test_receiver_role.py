@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab.deploying import ENVIRONMENT, LOG, PLAYBOOK, Run, arguments, ask, exists, succeed, wait_until
-from tests.lab.lab import Lab
+from kaudit_core.provisioning.intent import AuditIntent, Mount
+from kaudit_core.provisioning.manifest import apply
+from tests.lab.deploying import ENVIRONMENT, LOG, LOGS, Run, ask, exists, server, succeed, wait_until
+from tests.lab.deploying import POLICY as POLICY_PATH
+from tests.lab.lab import MANIFEST, Lab
 
 pytestmark = pytest.mark.lab
 UNIT = "kaudit-receiver"
@@ -23,7 +26,9 @@ SETTINGS = "/etc/kaudit-receiver"
 ROOT = "/opt/kaudit-receiver"
 HOSTS = ["m1", "m2"]
 POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"
-WEBHOOK = {
+FLAGS = {
+    "audit-policy-file": POLICY_PATH,
+    "audit-log-path": LOG,
     "audit-webhook-config-file": "/etc/kubernetes/audit/webhook.yaml",
     "audit-webhook-initial-backoff": "1s",
     "audit-webhook-batch-max-wait": "1s",
@@ -104,17 +109,20 @@ def installed(receivers: Receivers, checked: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def sending(receivers: Receivers, installed: Run, tmp_path_factory: pytest.TempPathFactory) -> Receivers:
+def sending(receivers: Receivers, installed: Run) -> Receivers:
     """m1's API server sends, by what the role made and printed and nothing else."""
     lab, side = receivers.lab, receivers.directory / "api-servers" / "m1"
+    directory = str(Path(POLICY_PATH).parent)
     for name in ("webhook.yaml", "webhook.crt", "webhook.key"):
-        lab.write("m1", f"/etc/kubernetes/audit/{name}", (side / name).read_text())
+        lab.write("m1", f"{directory}/{name}", (side / name).read_text())
+    lab.write("m1", POLICY_PATH, POLICY)
     pinned = "\n".join(re.findall(r'"m1: hostAliases or /etc/hosts: (.*)"', installed.text))
     lab.ssh("m1", ["sh", "-c", "cat >>/etc/hosts"], input=f"{pinned}\n")
-    policy = tmp_path_factory.mktemp("policy") / "policy.yaml"
-    policy.write_text(POLICY)
-    flags = {"apiserver_audit_extra_flags": WEBHOOK}
-    lab.ansible(PLAYBOOK, *arguments(policy, flags), "--limit", "m1", env=ENVIRONMENT)
+    mounts = (Mount("policy", directory, directory), Mount("log", LOGS, LOGS, read_only=False))
+    before = server(lab, "m1")
+    lab.write("m1", MANIFEST, apply(lab.read("m1", MANIFEST), AuditIntent(FLAGS, mounts)))
+    wait_until(lambda: server(lab, "m1") not in ("", before), "the API server is started again")
+    lab.wait_until_ready()
     return receivers
 
 
