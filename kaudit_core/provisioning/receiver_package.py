@@ -99,7 +99,7 @@ def own_wheel() -> tuple[str, bytes]:
     files = {
         f"kaudit_core/{path.relative_to(package).as_posix()}": path.read_bytes()
         for path in sorted(package.rglob("*"))
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix in (".py", ".yaml") or path.name == "py.typed"
     }
     info = f"kaudit-{VERSION}.dist-info"
     files[f"{info}/METADATA"] = _metadata().encode()

@@ -65,12 +65,17 @@ def test_this_package_is_a_wheel_with_its_requirements(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / name) as wheel:
         told = wheel.read(f"kaudit-{VERSION}.dist-info/METADATA").decode()
         wheel.extractall(tmp_path / "site")
+    inside = {str(path.relative_to(tmp_path / "site")) for path in (tmp_path / "site/kaudit_core").rglob("*")}
+    clone = Path(__file__).resolve().parents[2]
+    files = [path for path in (clone / "kaudit_core").rglob("*") if path.suffix in (".py", ".yaml")]
+    needed = [path.relative_to(clone) for path in files]
     asked = "import kaudit_core.receiver.spool as s; print(s.__file__)"
     run = subprocess.run(
         [sys.executable, "-S", "-c", asked], env={"PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True
     )
 
     assert own_wheel() == (name, data)
+    assert needed and {str(path) for path in needed} <= inside
     assert "uvicorn" in told and "Provides-Extra: receive" in told
     assert str(tmp_path / "site") in run.stdout or "No module named 'msgspec'" in run.stderr, run.stderr
 
