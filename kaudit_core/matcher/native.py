@@ -47,10 +47,10 @@ class NativeEngine:
         crew = _Crew(runs, options.examples)
         workers = [PolicyWorker(compiled) for _ in range(count)]
         threads = [threading.Thread(target=crew.work, args=(worker,), daemon=True) for worker in workers]
-        for thread in threads:
-            thread.start()
         try:
             # Ctrl-C arrives here and nowhere else: a thread that waits for standard input hears nothing.
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 thread.join()
         finally:

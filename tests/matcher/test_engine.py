@@ -99,6 +99,32 @@ def test_join_is_the_same_in_every_engine(engine: EngineUnderTest) -> None:
 
 
 @needs_native
+def test_ctrl_c_while_threads_start_ends_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread may be in compiled code when Python ends: it aborts there."""
+    os.mkfifo(tmp_path / "audit.log")
+    pipe = os.open(tmp_path / "audit.log", os.O_RDWR)  # nobody ends it, as nobody ends a terminal
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if threading.current_thread() is threading.main_thread():
+            if started:
+                os.write(pipe, log_of(pod_event()))
+                raise KeyboardInterrupt
+            started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    log = Segment(str(tmp_path / "audit.log"), False, False)
+    with pytest.raises(KeyboardInterrupt):
+        select("native").verify(policy_of(POLICY), [log], Options(threads=2))
+
+    started[0].join(20)
+    os.close(pipe)
+    assert not started[0].is_alive()
+
+
+@needs_native
 def test_a_growing_file_is_read_to_some_newline(tmp_path: Path) -> None:
     """While a log grows, every record is counted once and the rest is its tail."""
     path, line = tmp_path / "audit.log", log_of(pod_event())
