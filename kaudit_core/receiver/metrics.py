@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from kaudit_core.receiver.identity import directory_name
+
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Seconds."""
 _PREFIX: Final = "kaudit_receiver_"
@@ -57,7 +59,8 @@ class Metrics:
     def text(self, gauges: Iterable[tuple[str, str, float]]) -> str:
         """Everything, with gauges given as name, help and value."""
         lines: list[str] = []
-        servers = list(self.servers.items())  # the writer may be adding one
+        # The writer may be adding one. Names are other people's words, and shown as on disk: quoted.
+        servers = [(directory_name(server), counts) for server, counts in list(self.servers.items())]
         for name, words in (
             ("batches", "Requests answered with 200."),
             ("accepted", "Records in requests answered with 200."),
@@ -66,8 +69,8 @@ class Metrics:
             ("quarantined", "Records that could not be read, kept apart."),
             ("bytes", "Bytes of stored lines."),
         ):
-            samples = [(server, getattr(counts, name)) for server, counts in servers]
-            lines += _family(f"{name}_total", words, "counter", (({"server": one}, value) for one, value in samples))
+            samples = [({"server": server}, getattr(counts, name)) for server, counts in servers]
+            lines += _family(f"{name}_total", words, "counter", samples)
         lags = [({"server": server}, counts.lag) for server, counts in servers if counts.lag is not None]
         lines += _family("lag_seconds", "From the newest event's stage to its being stored.", "gauge", lags)
         codes = (({"code": str(code)}, value) for code, value in sorted(self.responses.items()))
@@ -107,12 +110,6 @@ def lag(now: datetime, time: str | None) -> float | None:
 def _family(name: str, words: str, kind: str, samples: Iterable[tuple[dict[str, str], float]]) -> list[str]:
     lines = [f"# HELP {_PREFIX}{name} {words}", f"# TYPE {_PREFIX}{name} {kind}"]
     for labels, value in samples:
-        shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        shown = ",".join(f'{label}="{text}"' for label, text in labels.items())
         lines.append(f"{_PREFIX}{name}{{{shown}}} {value}" if shown else f"{_PREFIX}{name} {value}")
     return lines
-
-
-def _escaped(text: str) -> str:
-    """A label's value: names of API servers are other people's words."""
-    text = text.encode("utf-8", "replace").decode()
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

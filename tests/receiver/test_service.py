@@ -212,11 +212,11 @@ def test_a_full_spool_answers_503_until_there_is_room(tmp_path: Path) -> None:
 
 
 def test_metrics_count_what_happened(running: Running) -> None:
-    """Names of API servers are escaped in labels."""
-    running.post(body([event(1), event(1), b"{}"]), "%22%0A")
+    """Names of API servers are labels as they are directories: quoted, whatever a client puts into its path."""
+    running.post(body([event(1), event(1), b"{}"]), "%22%0A%00%1B")
     text = running.get("/metrics")[1]
 
-    assert 'kaudit_receiver_accepted_total{server="\\"\\n"} 3' in text
+    assert 'kaudit_receiver_accepted_total{server="%22%0A%00%1B"} 3' in text
     assert [3, 1, 1, 1, 1] == [
         running.metric(f"{name}_total") for name in ("accepted", "stored", "duplicates", "quarantined", "responses")
     ]
