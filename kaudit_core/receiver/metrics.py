@@ -60,7 +60,7 @@ class Metrics:
         """Everything, with gauges given as name, help and value."""
         lines: list[str] = []
         # The writer may be adding one. Names are other people's words, and shown as on disk: quoted.
-        servers = [(directory_name(server), counts) for server, counts in list(self.servers.items())]
+        servers = [(directory_name(server) or server, counts) for server, counts in list(self.servers.items())]
         for name, words in (
             ("batches", "Requests answered with 200."),
             ("accepted", "Records in requests answered with 200."),
