@@ -40,6 +40,7 @@ class Backend:
 
 
 LOG: Final = Backend("log", "blocking", 1, False, ("format", "compress"))
+WEBHOOK: Final = Backend("webhook", "batch", 400, True, ("initial_backoff",))
 BUFFER: Final = 10_000
 MAX_BATCH: Final = 10 * 1024 * 1024
 MAX_EVENT: Final = 100 * 1024
@@ -93,18 +94,33 @@ def _truth(variable: str, value: Any) -> bool:
     return value
 
 
-def _duration(variable: str, value: Any) -> str:
+def _duration_text(variable: str, value: Any) -> str:
     text = str(value)
     if text != "0" and not re.fullmatch(f"(?:{_DURATION.pattern})+", text, re.ASCII):
         raise SettingsError(f"{variable}: {value!r} is no duration; write one like 500ms or 2s")
-    seconds = sum(
-        float(part.rstrip("nuµmsh")) * _SECONDS[part.lstrip("0123456789.")] for part in _DURATION.findall(text)
-    )
-    if seconds > LONGEST_WAIT:
+    return text
+
+
+def _duration(variable: str, value: Any) -> str:
+    text = _duration_text(variable, value)
+    if seconds_of(text) > LONGEST_WAIT:
         raise SettingsError(
             f"{variable}: an event would wait {text} for others, and the play only {LONGEST_WAIT:.0f} s for its own;"
             " lower it"
         )
+    return text
+
+
+def seconds_of(duration: str) -> float:
+    """What a duration of Go's means in seconds."""
+    parts = _DURATION.findall(duration)
+    return sum(float(part.rstrip("nuµmsh")) * _SECONDS[part.lstrip("0123456789.")] for part in parts)
+
+
+def _pause(variable: str, value: Any) -> str:
+    text = _duration_text(variable, value)
+    if seconds_of(text) == 0:
+        raise SettingsError(f"{variable}: with {text} all five attempts follow each other at once; write one like 10s")
     return text
 
 
@@ -127,6 +143,7 @@ _READERS: Final[dict[str, Callable[[str, Any], Value]]] = {
     "format": _format,
     "version": _one_of(VERSION),
     "compress": _truth,
+    "initial_backoff": _pause,
     "mode": _one_of(*MODES),
     "batch_buffer_size": _positive,
     "batch_max_size": _positive,
@@ -140,7 +157,7 @@ _READERS: Final[dict[str, Callable[[str, Any], Value]]] = {
 }
 
 
-_COMMON: Final = tuple(name for name in _READERS if name not in ("format", "compress"))
+_COMMON: Final = tuple(name for name in _READERS if name not in (*LOG.own, *WEBHOOK.own))
 
 
 def _variable(backend: Backend, name: str) -> str:
@@ -160,6 +177,11 @@ def _check_batches(backend: Backend, values: Mapping[str, Any]) -> None:
         raise SettingsError(
             f"{_variable(backend, 'batch_max_size')}: a batch of {size} events never fits into a buffer of {room};"
             " lower it, or raise batch_buffer_size"
+        )
+    if size > 1 and "batch_max_wait" in values and seconds_of(values["batch_max_wait"]) == 0:
+        raise SettingsError(
+            f"{_variable(backend, 'batch_max_wait')}: the server would look for events without a pause, because batches"
+            f" of {size} wait for others; write one like 1s"
         )
 
 

@@ -32,10 +32,11 @@ def check_settings(variables: Plain) -> dict[str, str]:
             f" {times['ready_timeout'] + times['settle_seconds']:.0f} s (ready_timeout and settle_seconds); raise it"
         )
     state = str(variables.get("state_directory") or "/var/lib/kaudit").rstrip("/") + "/"
-    for name, path in (("log", settings.log_path), ("policy", settings.policy_path)):
+    paths = {"log_path": settings.log_path, "policy_path": settings.policy_path}
+    for name, path in {**paths, "webhook_config_file": settings.webhook_path}.items():
         if path.startswith(state):
             raise ValueError(
-                f"apiserver_audit_{name}_path: {path} is in apiserver_audit_state_directory, which disable.yml removes;"
+                f"apiserver_audit_{name}: {path} is in apiserver_audit_state_directory, which disable.yml removes;"
                 " give it another place"
             )
     return {"policy": settings.policy_directory, "log": settings.log_directory}

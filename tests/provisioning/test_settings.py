@@ -159,7 +159,11 @@ refused: dict[str, tuple[dict[str, Any], str]] = {
         {"extra_flags": {"audit-log-max-age": 3}},
         "audit-log-maxage is set with apiserver_audit_log_max",
     ),
-    "webhook-flag": ({"extra_flags": {"audit-webhook-mode": "batch"}}, "belongs to the webhook backend"),
+    "webhook-flag": ({"extra_flags": {"audit-webhook-mode": "batch"}}, "set apiserver_audit_webhook_mode"),
+    "deprecated-flag": (
+        {"extra_flags": {"audit-webhook-batch-initial-backoff": "1s"}},
+        "set apiserver_audit_webhook_initial_backoff",
+    ),
     "typed-flag": ({"extra_flags": {"audit-log-mode": "batch"}}, "set apiserver_audit_log_mode"),
     "unknown-mode": ({"log_mode": "sometimes"}, "apiserver_audit_log_mode: 'sometimes' is none of batch, blocking, b"),
     "old-version": ({"log_version": "audit.k8s.io/v1beta1"}, "apiserver_audit_log_version: 'audit.k8s.io/v1beta1' is"),
