@@ -1,16 +1,20 @@
-"""What is wanted of an API server: flags, mounts and annotations, in the same words for every way to start one."""
+"""What is wanted of an API server: flags, mounts and more, in the same words for every way to start one."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 HOST_PATH_TYPES: Final = ("DirectoryOrCreate", "Directory", "FileOrCreate", "File")
+DNS_POLICIES: Final = ("ClusterFirst", "ClusterFirstWithHostNet", "Default")
 _FLAG_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _VOLUME_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ANNOTATION: Final = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_ENV_NAME: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,19 @@ class AuditIntent:
     flags: without the leading dashes, in the order they are added; None removes the flag.
     mounts: a volume and a volumeMount each; absent_mounts: names of mounts to remove.
     annotations: of the pod; None removes the annotation.
+    env: of the container; None removes the entry.
+    host_aliases: address to the names that the pod's /etc/hosts is to give it; absent_host_aliases: those to take away.
+    dns_policy: of the pod; None removes it, "" leaves it as it is.
     """
 
     flags: Mapping[str, str | None] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     absent_mounts: tuple[str, ...] = ()
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    host_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent_host_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dns_policy: str | None = ""
 
     def __post_init__(self) -> None:
         """Refuse names and values that no manifest can carry."""
@@ -65,6 +76,8 @@ class AuditIntent:
             if value is not None and not value.isprintable():
                 raise ValueError(f"annotation {name}: value must be printable")
         self._check_mounts()
+        self._check_env()
+        self._check_names()
 
     def _check_mounts(self) -> None:
         names = [mount.name for mount in self.mounts]
@@ -74,23 +87,79 @@ class AuditIntent:
         if both := set(names).intersection(self.absent_mounts):
             raise ValueError(f"mount {min(both)} is both wanted and to be removed")
 
+    def _check_env(self) -> None:
+        for name, value in self.env.items():
+            if not _ENV_NAME.fullmatch(name):
+                raise ValueError(f"env name {name!r}: write letters, digits, '.', '_' and '-', no digit first")
+            if value is not None and (not value.isprintable() or "$(" in value):
+                raise ValueError(f"env {name}: value {value!r} must be printable and without '$('")
+
+    def _check_names(self) -> None:
+        seen: dict[str, str] = {}
+        for address, names in self.host_aliases.items():
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise ValueError(f"host alias {address!r} is no IP address") from None
+            if not names:
+                raise ValueError(f"host alias {address} has no host name")
+            for name in names:
+                if not _HOST_NAME.fullmatch(name):
+                    raise ValueError(f"host alias {address}: {name!r} is no host name; write it in lower case")
+                if name in seen:
+                    raise ValueError(f"host alias {address}: {name} is already a name of {seen[name]}")
+                seen[name] = address
+        if self.dns_policy and self.dns_policy not in DNS_POLICIES:
+            raise ValueError(f"DNS policy {self.dns_policy!r} is none of {', '.join(DNS_POLICIES)}")
+
     def as_json(self) -> dict[str, Any]:
         """For a deployment's record."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> AuditIntent:
-        """Read what as_json wrote; raises ValueError, TypeError or KeyError for anything else."""
-        mounts = tuple(Mount(**mount) for mount in value["mounts"])
-        return cls(dict(value["flags"]), mounts, dict(value["annotations"]), tuple(value["absent_mounts"]))
+        """Read what as_json wrote, or an earlier version, which knew neither env nor names.
+
+        Raises ValueError, TypeError or KeyError for anything else.
+        """
+        return cls(
+            dict(value["flags"]),
+            tuple(Mount(**mount) for mount in value["mounts"]),
+            dict(value["annotations"]),
+            tuple(value["absent_mounts"]),
+            dict(value.get("env", {})),
+            _aliases(value.get("host_aliases", {})),
+            _aliases(value.get("absent_host_aliases", {})),
+            value.get("dns_policy", ""),
+        )
 
     def after(self, previous: AuditIntent) -> AuditIntent:
         """This intent, which also takes away what `previous` brought and this one no longer names."""
         names = {mount.name for mount in self.mounts}
         gone = [mount.name for mount in previous.mounts if mount.name not in names]
         return AuditIntent(
-            {**{name: None for name in previous.flags if name not in self.flags}, **self.flags},
+            _with_absent(previous.flags, self.flags),
             self.mounts,
-            {**{name: None for name in previous.annotations if name not in self.annotations}, **self.annotations},
+            _with_absent(previous.annotations, self.annotations),
             tuple(dict.fromkeys([*self.absent_mounts, *gone])),
+            _with_absent(previous.env, self.env),
+            self.host_aliases,
+            {**self._aliases_not_in(previous.host_aliases), **self.absent_host_aliases},
+            None if previous.dns_policy and self.dns_policy == "" else self.dns_policy,
         )
+
+    def _aliases_not_in(self, earlier: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """Those of earlier aliases that this intent doesn't want."""
+        left = {
+            address: tuple(name for name in names if name not in self.host_aliases.get(address, ()))
+            for address, names in earlier.items()
+        }
+        return {address: names for address, names in left.items() if names}
+
+
+def _aliases(value: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {address: tuple(names) for address, names in value.items()}
+
+
+def _with_absent(previous: Mapping[str, str | None], wanted: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {**{name: None for name in previous if name not in wanted}, **wanted}

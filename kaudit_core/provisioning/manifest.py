@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from kaudit_core.provisioning.intent import AuditIntent
 from kaudit_core.provisioning.mounts import unreachable
-from kaudit_core.provisioning.pod import (
-    ANNOTATIONS,
-    PART,
-    ManifestView,
-    annotations_of,
-    arguments_of,
-    container_path,
-    view_of,
-)
+from kaudit_core.provisioning.pod import ANNOTATIONS, PART, annotations_of, arguments_of, container_path
 from kaudit_core.provisioning.pod_mounts import drop_mount, put_mount
+from kaudit_core.provisioning.pod_names import (
+    drop_aliases,
+    drop_dns_policy,
+    drop_env,
+    put_aliases,
+    put_dns_policy,
+    put_env,
+)
+from kaudit_core.provisioning.pod_view import ManifestView, view_of
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.yaml_editor import Editor
 from kaudit_core.provisioning.yaml_source import Path
@@ -33,6 +34,7 @@ def apply(text: str, intent: AuditIntent, previous: AuditIntent | None = None) -
     _put_flags(editor, container, wanted)
     for mount in wanted.mounts:
         put_mount(editor, container, mount, known)
+    _put_names(editor, container, wanted)
     _put_annotations(editor, wanted)
     _check_result(editor, container, wanted)
     return editor.text
@@ -49,6 +51,12 @@ def remove(text: str, intent: AuditIntent) -> str:
     container = container_path(editor)
     for name in intent.annotations:
         _drop_annotation(editor, name)
+    if intent.dns_policy:
+        drop_dns_policy(editor)
+    for address, names in intent.host_aliases.items():
+        drop_aliases(editor, address, names)
+    for name in intent.env:
+        drop_env(editor, container, name)
     for mount in reversed(intent.mounts):
         drop_mount(editor, container, mount.name, mount)
     for name in intent.flags:
@@ -102,6 +110,21 @@ def _drop_flag(editor: Editor, container: Path, name: str, keep: int = 0) -> Non
         if use.value_at is not None:
             editor.remove(arguments.elements[use.value_at])
         editor.remove(arguments.elements[use.at])
+
+
+def _put_names(editor: Editor, container: Path, intent: AuditIntent) -> None:
+    for name, value in intent.env.items():
+        if value is None:
+            drop_env(editor, container, name)
+    put_env(editor, container, {name: value for name, value in intent.env.items() if value is not None})
+    for address, names in intent.absent_host_aliases.items():
+        drop_aliases(editor, address, names)
+    for address, names in intent.host_aliases.items():
+        put_aliases(editor, address, names)
+    if intent.dns_policy:
+        put_dns_policy(editor, intent.dns_policy)
+    elif intent.dns_policy is None:
+        drop_dns_policy(editor)
 
 
 def _put_annotations(editor: Editor, intent: AuditIntent) -> None:

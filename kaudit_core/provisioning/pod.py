@@ -1,13 +1,11 @@
-"""The kube-apiserver in a static pod: which container, which of its arguments, which mounts."""
+"""The kube-apiserver in a static pod: which container, which of its arguments."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from kaudit_core.provisioning.flags import FlagUse, audit_flags, effective, lacks_value, parse_flags
-from kaudit_core.provisioning.mounts import MountView
+from kaudit_core.provisioning.flags import FlagUse, lacks_value, parse_flags
 from kaudit_core.provisioning.yaml_editor import Editor
 from kaudit_core.provisioning.yaml_source import Path, Scalar
 
@@ -16,31 +14,6 @@ NAME: Final = "kube-apiserver"
 VOLUMES: Final[Path] = ("spec", "volumes")
 ANNOTATIONS: Final[Path] = ("metadata", "annotations")
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "busybox"})
-_VERSION: Final = re.compile(r":v?(\d+\.\d+\.\d+)[^:/@]*(?:@|$)")
-
-
-@dataclass(frozen=True)
-class ManifestView:
-    """What a manifest says about auditing.
-
-    flags: every flag of the server, the last of several; repeated: audit flags that are there more than once.
-    image_version: of the server, for example 1.35.4, "" where the image's tag doesn't tell.
-    """
-
-    name: str
-    namespace: str
-    container: str
-    image: str
-    image_version: str
-    flags: dict[str, str] = field(default_factory=dict)
-    repeated: tuple[str, ...] = ()
-    mounts: tuple[MountView, ...] = ()
-    annotations: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def audit_flags(self) -> dict[str, str]:
-        """The flags that are about auditing."""
-        return audit_flags(self.flags)
 
 
 @dataclass(frozen=True)
@@ -141,21 +114,6 @@ def _first_argument(editor: Editor, container: Path, words: list[str]) -> int:
     raise editor.refusal(container, "no element of command or args is kube-apiserver", "start the server by its name")
 
 
-def mounts_of(editor: Editor, container: Path) -> tuple[MountView, ...]:
-    """Every mount of a container with its volume."""
-    volumes = {str(item.get("name", "")): item.get("hostPath") for item in items(editor, VOLUMES)}
-    made = []
-    for item in items(editor, (*container, "volumeMounts")):
-        name, path = str(item.get("name", "")), str(item.get("mountPath", ""))
-        found = volumes.get(name)
-        host = found if isinstance(found, dict) else {}
-        view = MountView(
-            name, path, item.get("readOnly") is True, str(host.get("path", "")), str(host.get("type") or "")
-        )
-        made.append(view)
-    return tuple(made)
-
-
 def items(editor: Editor, path: Path) -> list[dict[str, Any]]:
     """The mappings of a list that may be missing."""
     value = editor.get(path)
@@ -172,24 +130,3 @@ def annotations_of(editor: Editor) -> dict[Any, Any]:
     if not isinstance(value, dict | None):
         raise editor.refusal(ANNOTATIONS, "this is not a mapping", "repair the manifest first")
     return value or {}
-
-
-def view_of(editor: Editor) -> ManifestView:
-    """What a manifest says."""
-    container = container_path(editor)
-    arguments = arguments_of(editor, container)
-    names = [use.name for use in arguments.uses if use.name.startswith("audit-")]
-    metadata = editor.get(("metadata",))
-    image = str(editor.get((*container, "image")) or "")
-    version = _VERSION.search(image)
-    return ManifestView(
-        name=str(metadata.get("name") or ""),
-        namespace=str(metadata.get("namespace") or "default"),
-        container=str(editor.get((*container, "name")) or ""),
-        image=image,
-        image_version=version.group(1) if version else "",
-        flags=effective(arguments.uses),
-        repeated=tuple(dict.fromkeys(name for name in names if names.count(name) > 1)),
-        mounts=mounts_of(editor, container),
-        annotations={str(key): value for key, value in annotations_of(editor).items() if isinstance(value, str)},
-    )

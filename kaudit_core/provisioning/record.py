@@ -50,8 +50,9 @@ def to_go_back_to(entries: Sequence[Entry], at: str = "") -> Entry | None:
 
 def _asked(entry: Entry) -> Any:
     """What tells deployments apart: every one has a name of its own in an annotation."""
-    annotations = {**entry["intent"]["annotations"], DEPLOYMENT_ANNOTATION: ""}
-    return entry["policy_sha256"], {**entry["intent"], "annotations": annotations}
+    intent = {**entry["intent"], "annotations": {**entry["intent"]["annotations"], DEPLOYMENT_ANNOTATION: ""}}
+    # A record of an earlier version lacks the keys that came later, which is the same as empty ones.
+    return entry["policy_sha256"], {key: value for key, value in intent.items() if value}
 
 
 def intent_of(entry: Entry | None) -> AuditIntent | None:
@@ -69,11 +70,15 @@ def combined(entries: Sequence[Entry]) -> AuditIntent:
     placed = {mount.container_path.rstrip("/"): mount.name for intent in intents for mount in intent.mounts}
     mounts = [mount for mount in named.values() if placed[mount.container_path.rstrip("/")] == mount.name]
     kept = {mount.name for mount in mounts}
+    address_of = {name: at for intent in intents for at, names in intent.host_aliases.items() for name in names}
     return AuditIntent(
         {name: value for intent in intents for name, value in intent.flags.items()},
         tuple(mounts),
         {name: value for intent in intents for name, value in intent.annotations.items()},
         tuple(name for name in named if name not in kept),
+        {name: value for intent in intents for name, value in intent.env.items()},
+        {at: tuple(name for name in address_of if address_of[name] == at) for at in address_of.values()},
+        dns_policy=next((intent.dns_policy for intent in reversed(intents) if intent.dns_policy), ""),
     )
 
 

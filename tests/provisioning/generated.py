@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 from hypothesis import strategies as st
 
-from kaudit_core.provisioning.intent import HOST_PATH_TYPES, AuditIntent, Mount
+from kaudit_core.provisioning.intent import DNS_POLICIES, HOST_PATH_TYPES, AuditIntent, Mount
 from tests.provisioning.manifests import FLAGS, LOG, POLICY
 
 _PRINTABLE: Final = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=["Cc", "Cf", "Zl", "Zp"])
@@ -19,6 +19,8 @@ words: Final = st.sampled_from(
 )
 values: Final = texts | words
 labels: Final = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+env_names: Final = st.sampled_from(["aliyun_logs_audit-c1", "aliyun_logs_audit-c1_tags", "HTTPS_PROXY", "y"])
+ADDRESSES: Final = ("10.96.0.7", "192.0.2.7", "fd00::7")
 OTHER_FLAGS: Final = ("audit-webhook-mode", "audit-log-mode", "audit-log-compress", "shutdown-send-retry-after")
 
 
@@ -43,7 +45,14 @@ def intents(draw: st.DrawFn) -> AuditIntent:
         flags.update(FLAGS)
         mounts += [POLICY, LOG]
     keys = st.sampled_from(["kaudit.io/policy-sha256", "kaudit.io/deployed"])
-    return AuditIntent(flags, tuple(mounts), dict(draw(st.dictionaries(keys, values, max_size=2))))
+    annotations = dict(draw(st.dictionaries(keys, values, max_size=2)))
+    env = dict(draw(st.dictionaries(env_names, values, max_size=2)))
+    aliases: dict[str, tuple[str, ...]] = {}
+    for name in draw(st.lists(labels.map(lambda label: f"{label}.ours.example"), unique=True, max_size=3)):
+        address = draw(st.sampled_from(ADDRESSES))
+        aliases[address] = (*aliases.get(address, ()), name)
+    policy = draw(st.sampled_from(["", "", *DNS_POLICIES]))
+    return AuditIntent(flags, tuple(mounts), annotations, env=env, host_aliases=aliases, dns_policy=policy)
 
 
 @st.composite
@@ -61,11 +70,11 @@ def pods(draw: st.DrawFn, gaps: tuple[str, ...] = ("absent", "empty", "null")) -
     mounts = [{"mountPath": "/etc/ssl/certs", "name": "certs", "readOnly": True}]
     _maybe(draw, container, "volumeMounts", mounts, gaps)
     container["name"] = "kube-apiserver"
-    if draw(st.booleans()):
-        container["env"] = [{"name": "NOTE", "value": draw(values)}]
+    _maybe(draw, container, "env", [{"name": "NOTE", "value": draw(values)}], gaps)
     spec: dict[str, Any] = {"containers": [container]}
     volumes = [{"name": "certs", "hostPath": {"path": "/etc/ssl/certs"}}]
     _maybe(draw, spec, "volumes", volumes, gaps)
+    _maybe(draw, spec, "hostAliases", [{"ip": draw(st.sampled_from(ADDRESSES)), "hostnames": ["theirs", "b"]}], gaps)
     if draw(st.booleans()):
         spec["hostNetwork"] = True
     metadata: dict[str, Any] = {"name": "kube-apiserver", "namespace": "kube-system"}

@@ -36,6 +36,12 @@ def pod(before: Any, intent: AuditIntent) -> Any:
     for mount in intent.mounts:
         put(made["spec"], "volumes", volume(mount))
         put(container, "volumeMounts", volume_mount(mount))
+    for name, value in intent.env.items():
+        put(container, "env", {"name": name, "value": value})
+    for address, names in intent.host_aliases.items():
+        put_alias(made["spec"], address, names)
+    if intent.dns_policy:
+        made["spec"]["dnsPolicy"] = intent.dns_policy
     for name, value in intent.annotations.items():
         made["metadata"]["annotations"] = {**(made["metadata"].get("annotations") or {}), name: value}
     return made
@@ -55,6 +61,17 @@ def put(owner: dict[str, Any], key: str, item: dict[str, Any]) -> None:
     else:
         items.append(item)
     owner[key] = items
+
+
+def put_alias(spec: dict[str, Any], address: str, names: tuple[str, ...]) -> None:
+    """Give an address names behind those that it has."""
+    aliases = [dict(item) for item in spec.get("hostAliases") or []]
+    found = next((item for item in aliases if item["ip"] == address), None)
+    if found is None:
+        found = {"ip": address, "hostnames": []}
+        aliases.append(found)
+    found["hostnames"] = [*found["hostnames"], *(name for name in names if name not in found["hostnames"])]
+    spec["hostAliases"] = aliases
 
 
 def volume(mount: Mount) -> dict[str, Any]:

@@ -20,6 +20,12 @@ FLAGS: Final[dict[str, str | None]] = {
 }
 HASH: Final = "0123456789abcdef" * 4
 INTENT: Final = AuditIntent(FLAGS, (POLICY, LOG), {"kaudit.io/policy-sha256": HASH})
+NAMED: Final = AuditIntent(
+    env={"aliyun_logs_audit-c1": "/var/log/kubernetes/audit/audit.log", "aliyun_logs_audit-c1_jsonfile": "true"},
+    host_aliases={"10.96.0.7": ("audit.example.com", "audit"), "fd00::7": ("audit6.example.com",)},
+    dns_policy="ClusterFirstWithHostNet",
+)
+"""Everything of an intent that is neither flag nor mount nor annotation."""
 
 _KUBEADM = """\
 apiVersion: v1

@@ -14,7 +14,7 @@ from kaudit_core.provisioning import kubeadm_config, manifest
 from kaudit_core.provisioning.intent import AuditIntent
 from tests.provisioning import intended
 from tests.provisioning.generated import commented, configurations, full_manifests, intents, manifests
-from tests.provisioning.manifests import CONFIGURATIONS, INTENT, MANIFESTS
+from tests.provisioning.manifests import CONFIGURATIONS, INTENT, MANIFESTS, NAMED
 
 edited = [
     *[pytest.param(manifest, text, id=f"manifest-{name}") for name, text in MANIFESTS.items()],
@@ -44,6 +44,14 @@ def check_laws(edit: Any, text: str, intent: AuditIntent) -> str:
 def test_every_style_found_is_edited_and_given_back(edit: Any, text: str) -> None:
     """Manifests and configurations as tools and people write them keep all four laws."""
     check_laws(edit, text, INTENT)
+
+
+@pytest.mark.parametrize("text", MANIFESTS.values(), ids=MANIFESTS)
+def test_names_are_edited_and_given_back(text: str) -> None:
+    """Variables, aliases and the DNS policy keep all four laws in every style, with and without the rest."""
+    check_laws(manifest, text, NAMED)
+    everything = dataclasses.replace(NAMED, flags=INTENT.flags, mounts=INTENT.mounts, annotations=INTENT.annotations)
+    check_laws(manifest, text, everything)
 
 
 @pytest.mark.parametrize(("edit", "text"), edited)
@@ -93,6 +101,10 @@ def _sorted(pod: Any) -> Any:
     container["command"] = sorted([*(container.get("command") or []), *(container.pop("args", None) or [])])
     for owner, key in ((container, "volumeMounts"), (pod["spec"], "volumes")):
         owner[key] = sorted(owner.get(key) or [], key=lambda item: str(item["name"]))
+    for alias in pod["spec"].get("hostAliases") or []:
+        alias["hostnames"] = sorted(alias["hostnames"])
+    for owner, key, name in ((container, "env", "name"), (pod["spec"], "hostAliases", "ip")):
+        owner[key] = sorted(owner.get(key) or [], key=lambda item: str(item[name]))
     pod["metadata"]["annotations"] = pod["metadata"].get("annotations") or {}
     return pod
 
