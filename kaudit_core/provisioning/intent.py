@@ -49,7 +49,8 @@ class AuditIntent:
     mounts: a volume and a volumeMount each; absent_mounts: names of mounts to remove.
     annotations: of the pod; None removes the annotation.
     env: of the container; None removes the entry.
-    host_aliases: address to the names that the pod's /etc/hosts is to give it; absent_host_aliases: those to take away.
+    host_aliases: address to the names that the pod's /etc/hosts is to give it, in the order in which addresses of one
+        name are tried; absent_host_aliases: those to take away.
     dns_policy: of the pod; None removes it, "" leaves it as it is.
     """
 
@@ -95,7 +96,6 @@ class AuditIntent:
                 raise ValueError(f"env {name}: value {value!r} must be printable and without '$('")
 
     def _check_names(self) -> None:
-        seen: dict[str, str] = {}
         for address, names in self.host_aliases.items():
             try:
                 ipaddress.ip_address(address)
@@ -106,9 +106,6 @@ class AuditIntent:
             for name in names:
                 if not _HOST_NAME.fullmatch(name):
                     raise ValueError(f"host alias {address}: {name!r} is no host name; write it in lower case")
-                if name in seen:
-                    raise ValueError(f"host alias {address}: {name} is already a name of {seen[name]}")
-                seen[name] = address
         if self.dns_policy and self.dns_policy not in DNS_POLICIES:
             raise ValueError(f"DNS policy {self.dns_policy!r} is none of {', '.join(DNS_POLICIES)}")
 

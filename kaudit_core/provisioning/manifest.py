@@ -53,7 +53,7 @@ def remove(text: str, intent: AuditIntent) -> str:
         _drop_annotation(editor, name)
     if intent.dns_policy:
         drop_dns_policy(editor)
-    for address, names in intent.host_aliases.items():
+    for address, names in reversed(list(intent.host_aliases.items())):
         drop_aliases(editor, address, names)
     for name in intent.env:
         drop_env(editor, container, name)
@@ -119,8 +119,7 @@ def _put_names(editor: Editor, container: Path, intent: AuditIntent) -> None:
     put_env(editor, container, {name: value for name, value in intent.env.items() if value is not None})
     for address, names in intent.absent_host_aliases.items():
         drop_aliases(editor, address, names)
-    for address, names in intent.host_aliases.items():
-        put_aliases(editor, address, names)
+    put_aliases(editor, intent.host_aliases)
     if intent.dns_policy:
         put_dns_policy(editor, intent.dns_policy)
     elif intent.dns_policy is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -62,13 +63,19 @@ def aliases_of(editor: Editor) -> dict[str, tuple[str, ...]]:
     return made
 
 
-def put_aliases(editor: Editor, address: str, names: tuple[str, ...]) -> None:
-    """Give an address these names too, behind those that it has."""
+def put_aliases(editor: Editor, wanted: Mapping[str, tuple[str, ...]]) -> None:
+    """Give addresses these names too, behind those that they have; a name may have several addresses."""
     for index, item in enumerate(items(editor, ALIASES)):
-        taken = set(names).intersection(_names(editor, (*ALIASES, index)))
-        if taken and not _same(item.get("ip"), address):
-            problem = f"{min(taken)} is a name of {item.get('ip')} here, not of {address}"
-            raise editor.refusal((*ALIASES, index), problem, "remove the name from this alias")
+        for name in _names(editor, (*ALIASES, index)):
+            ours = [address for address, names in wanted.items() if name in names]
+            if ours and not any(_same(item.get("ip"), address) for address in ours):
+                problem = f"{name} is a name of {item.get('ip')} here, not of {', '.join(ours)}"
+                raise editor.refusal((*ALIASES, index), problem, "remove the name from this alias")
+    for address, names in wanted.items():
+        _put_alias(editor, address, names)
+
+
+def _put_alias(editor: Editor, address: str, names: tuple[str, ...]) -> None:
     at = _find_alias(editor, address)
     if at is None:
         editor.add(ALIASES, [{"hostnames": list(names), "ip": address}])

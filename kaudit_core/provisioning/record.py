@@ -70,16 +70,30 @@ def combined(entries: Sequence[Entry]) -> AuditIntent:
     placed = {mount.container_path.rstrip("/"): mount.name for intent in intents for mount in intent.mounts}
     mounts = [mount for mount in named.values() if placed[mount.container_path.rstrip("/")] == mount.name]
     kept = {mount.name for mount in mounts}
-    address_of = {name: at for intent in intents for at, names in intent.host_aliases.items() for name in names}
+    aliases = _last_aliases(intents)
     return AuditIntent(
         {name: value for intent in intents for name, value in intent.flags.items()},
         tuple(mounts),
         {name: value for intent in intents for name, value in intent.annotations.items()},
         tuple(name for name in named if name not in kept),
         {name: value for intent in intents for name, value in intent.env.items()},
-        {at: tuple(name for name in address_of if address_of[name] == at) for at in address_of.values()},
+        aliases,
         dns_policy=next((intent.dns_policy for intent in reversed(intents) if intent.dns_policy), ""),
     )
+
+
+def _last_aliases(intents: Sequence[AuditIntent]) -> dict[str, tuple[str, ...]]:
+    """Each name at the addresses that the last deployment which names it gave it."""
+    addresses: dict[str, list[str]] = {}
+    for intent in intents:
+        named = {name for names in intent.host_aliases.values() for name in names}
+        for name in sorted(named):
+            addresses[name] = [at for at, names in intent.host_aliases.items() if name in names]
+    made: dict[str, tuple[str, ...]] = {}
+    for name, each in addresses.items():
+        for at in each:
+            made[at] = (*made.get(at, ()), name)
+    return made
 
 
 def pending_entry(pending: Mapping[str, Any], outcome: str, finished: str, **more: Any) -> dict[str, Any]:

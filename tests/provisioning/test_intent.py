@@ -42,7 +42,6 @@ intents: dict[str, tuple[dict[str, Any], str]] = {
     "alias-address": ({"host_aliases": {"audit": ("a",)}}, "'audit' is no IP address"),
     "alias-without-names": ({"host_aliases": {"10.0.0.1": ()}}, "has no host name"),
     "alias-name": ({"host_aliases": {"10.0.0.1": ("A b",)}}, "'A b' is no host name"),
-    "alias-name-twice": ({"host_aliases": {"10.0.0.1": ("a",), "10.0.0.2": ("a",)}}, "a is already a name of 10.0.0.1"),
     "dns-policy": ({"dns_policy": "None"}, "DNS policy 'None' is none of ClusterFirst, "),
 }
 

@@ -85,6 +85,19 @@ def test_name_moves_with_its_receiver() -> None:
     assert text == remove(changed, moved)
 
 
+def test_name_of_several_receivers() -> None:
+    """In the order in which they are tried; each goes as it came."""
+    several = AuditIntent(host_aliases={"10.0.0.9": ("audit",), "10.0.0.8": ("audit",)})
+    one = AuditIntent(host_aliases={"10.0.0.8": ("audit",)})
+    for before in (pod(), with_spec("hostAliases:", "- ip: 10.0.0.8", "  hostnames: [theirs]")):
+        text = apply(before, several)
+
+        assert ["audit"] == [*inspect(text).host_aliases["10.0.0.9"]]
+        assert "audit" in inspect(text).host_aliases["10.0.0.8"]
+        assert before == remove(text, several)
+        assert apply(before, one) == apply(text, one, previous=several)
+
+
 def test_inspect_tells_the_names() -> None:
     """Variables, aliases and the DNS policy come back as they were asked for; without them nothing is told."""
     view, bare = inspect(apply(kubeadm(35), NAMED)), inspect(kubeadm(35))

@@ -43,3 +43,13 @@ def test_names_are_put_together() -> None:
         "fd00::7": ("audit6.example.com",),
     } == ours.host_aliases
     assert "ClusterFirstWithHostNet" == ours.dns_policy
+
+
+def test_name_keeps_all_addresses_of_its_last_deployment() -> None:
+    """One that named two receivers, and one that named another two."""
+    first = AuditIntent(host_aliases={"10.0.0.1": ("audit",), "10.0.0.2": ("audit",)})
+    second = AuditIntent(host_aliases={"10.0.0.3": ("audit",), "10.0.0.2": ("audit",)})
+
+    assert (
+        second.host_aliases == record.combined([entry("A", first.as_json()), entry("A", second.as_json())]).host_aliases
+    )
