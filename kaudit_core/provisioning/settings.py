@@ -55,7 +55,7 @@ _SHARED_DIRECTORIES: Final = frozenset(
 class Settings:
     """How an API server is to audit. Ages in days, sizes in MB, paths on the host and in its container alike.
 
-    webhook_sha256: of the kubeconfig, "" where it isn't known yet.
+    webhook_sha256: of the kubeconfig, "" where it isn't known yet; webhook_name and webhook_addresses: what is pinned.
     """
 
     policy_path: str
@@ -70,11 +70,14 @@ class Settings:
     webhook_path: str = ""
     webhook_flags: Mapping[str, str] = field(default_factory=dict)
     webhook_sha256: str = ""
+    webhook_name: str = ""
+    webhook_addresses: tuple[str, ...] = ()
+    webhook_dns_policy: str = ""
 
     @classmethod
     def from_variables(cls, given: Mapping[str, Any]) -> Settings:
         """Read the role's variables, without their prefix; raises SettingsError."""
-        backends = _backends(given)
+        backends, webhook = _backends(given), given.get("webhook") or {}
         made = cls(
             policy_path=_path(given, "policy_path"),
             log_path=_path(given, "log_path"),
@@ -87,7 +90,10 @@ class Settings:
             backends=backends,
             webhook_path=_path(given, "webhook_config_file") if WEBHOOK.name in backends else "",
             webhook_flags=_flags_of(WEBHOOK, given, backends),
-            webhook_sha256=str((given.get("webhook") or {}).get("sha256") or ""),
+            webhook_sha256=str(webhook.get("sha256") or ""),
+            webhook_name=str(webhook.get("name") or ""),
+            webhook_addresses=tuple(webhook.get("addresses") or ()),
+            webhook_dns_policy=str(webhook.get("dns_policy") or ""),
         )
         for path, what in ((made.policy_path, "policy"), (made.webhook_path, "webhook's kubeconfig")):
             if made.logs and dirname(path) == made.log_directory:
@@ -144,8 +150,13 @@ def _intent(settings: Settings, policy_sha256: str, deployment: str) -> AuditInt
     if settings.sends:
         annotations[WEBHOOK_ANNOTATION] = settings.webhook_sha256
     try:
-        own = _own_mounts(settings)
-        return AuditIntent({**typed, **settings.flags}, (*own, *settings.mounts), annotations)
+        return AuditIntent(
+            {**typed, **settings.flags},
+            (*_own_mounts(settings), *settings.mounts),
+            annotations,
+            host_aliases={address: (settings.webhook_name,) for address in settings.webhook_addresses},
+            dns_policy=settings.webhook_dns_policy,
+        )
     except ValueError as error:
         raise SettingsError(f"apiserver_audit_extra_mounts or a path: {error}") from error
 

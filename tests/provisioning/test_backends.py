@@ -39,6 +39,18 @@ def test_both_backends() -> None:
     assert ["kaudit-policy", "kaudit-log"] == [mount.name for mount in intent.mounts]
 
 
+def test_pinned_addresses_are_aliases_of_the_name() -> None:
+    """And a DNS policy is the pod's."""
+    pinned = {"sha256": "0", "name": "receiver", "addresses": ["192.0.2.2", "192.0.2.1"]}
+    aliases = settings(webhook=pinned).intent("", "").host_aliases
+
+    assert [("192.0.2.2", ("receiver",)), ("192.0.2.1", ("receiver",))] == list(aliases.items())
+    assert (
+        "ClusterFirstWithHostNet"
+        == settings(webhook={"dns_policy": "ClusterFirstWithHostNet"}).intent("", "").dns_policy
+    )
+
+
 def test_webhook_alone() -> None:
     """Nothing of the log: no flag, no mount, no size to be asked for."""
     made = settings(backends=["webhook"], log_max_size=0)
