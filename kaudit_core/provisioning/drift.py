@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kaudit_core.provisioning import manifest, record
-from kaudit_core.provisioning.flags import audit_flags
+from kaudit_core.provisioning import record
+from kaudit_core.provisioning.files import files_of
+from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.intent import AuditIntent
-from kaudit_core.provisioning.observed import inspected
-from kaudit_core.provisioning.plan import Host
 from kaudit_core.provisioning.settings import Settings
 
 ON: Final = "on"
@@ -59,25 +58,30 @@ def _auditing(host: Host, entry: record.Entry | None) -> str:
         return UNFINISHED
     if entry is not None:
         return ON
-    return FOREIGN if inspected(host.manifest).audit_flags else OFF
+    return FOREIGN if host.start.view().audit_flags else OFF
 
 
 def _host_drift(host: Host, intent: AuditIntent, entry: record.Entry) -> Iterator[str]:
     """The files against what was deployed."""
-    if host.policy is None:
-        yield "the policy is gone"
-    elif host.policy.sha256 != entry["policy_sha256"]:
-        yield f"{host.policy.path} was changed since it was deployed"
-    if host.manifest.sha256 == entry["manifest_sha256"]:
+    files = files_of(entry, host.start.place)
+    for each in files:
+        found = host.sha256(each["path"])
+        if not each["starts"] and found != each["sha256"]:
+            yield f"{each['path']} was changed since it was deployed" if found else _gone(each)
+    if all(host.sha256(each["path"]) == each["sha256"] for each in files if each["starts"]):
         return
-    view = inspected(host.manifest)
-    yield from _flag_drift("the manifest", view.flags, intent)
-    mounted = {mount.name for mount in view.mounts}
-    yield from (f"the manifest lacks the mount {mount.name}" for mount in intent.mounts if mount.name not in mounted)
-    for name, value in intent.annotations.items():
-        if view.annotations.get(name) != value:
-            yield f"the manifest's annotation {name} is {view.annotations.get(name, 'gone')}: it was written anew"
+    view, what = host.start.view(), host.start.what
+    yield from _flag_drift(what, view.flags, intent)
+    mounted = frozenset(mount.name for mount in intent.mounts) if view.mounts is None else view.mounts
+    yield from (f"{what} lacks the mount {mount.name}" for mount in intent.mounts if mount.name not in mounted)
+    for name, value in intent.annotations.items() if view.annotations is not None else ():
+        if view.annotations is not None and view.annotations.get(name) != value:
+            yield f"{what}'s annotation {name} is {view.annotations.get(name, 'gone')}: it was written anew"
             break
+
+
+def _gone(each: Mapping[str, Any]) -> str:
+    return "the policy is gone" if each["keep"].startswith("policies/") else f"{each['path']} is gone"
 
 
 def _flag_drift(what: str, found: Mapping[str, str], intent: AuditIntent) -> Iterator[str]:
@@ -90,7 +94,7 @@ def _server_drift(host: Host, servers: Sequence[Mapping[str, Any]], ready: bool)
     """What runs against the manifest."""
     if not ready:
         yield "the API server is not ready"
-    flags = audit_flags(manifest.inspect(host.manifest.text).flags)
+    flags = host.start.view().audit_flags
     for server in servers:
         for name in {**flags, **server["audit_flags"]}:
             if flags.get(name) != server["audit_flags"].get(name):

@@ -17,8 +17,11 @@ MANIFEST_NAME: Final = "kube-apiserver.yaml"
 RECORD: Final = "deployments.json"
 PENDING: Final = "pending.json"
 RESTORED: Final = "restored"
-ORIGINALS: Final = ("original.yaml", "original-policy.yaml", "kubeadm-config.original.yaml")
-"""From before the first deployment: the manifest, the policy if there was one, kubeadm's ClusterConfiguration."""
+ORIGINALS: Final = "originals.json"
+"""Names the files of before the first deployment."""
+KUBEADM_ORIGINAL: Final = "kubeadm-config.original.yaml"
+LEGACY_ORIGINALS: Final = ("original.yaml", "original-policy.yaml")
+"""The manifest, and the policy if there was one, as an older kaudit kept them."""
 
 
 class HostRefused(Exception):
@@ -62,6 +65,10 @@ class HostFiles:
     def get(self, path: str) -> HostFile | None:
         """One of the files asked for; raises KeyError for others."""
         return self._files[path]
+
+    def find(self, path: str) -> HostFile | None:
+        """One of the files, None for one that isn't there or wasn't asked for."""
+        return self._files.get(path)
 
     def json(self, path: str, kind: type, keys: Iterable[str] = ()) -> Any:
         """What a file of ours holds, None without it; raises HostRefused for what we never wrote.

@@ -13,6 +13,8 @@ from kaudit_core.policy.versions import NEWEST, OLDEST, KubernetesVersion
 from kaudit_core.provisioning import drift, record
 from kaudit_core.provisioning import kubeadm_config as cluster_configuration
 from kaudit_core.provisioning import plan as planning
+from kaudit_core.provisioning.files import Content, paths_of
+from kaudit_core.provisioning.host import read_host, read_originals
 from kaudit_core.provisioning.intent import AuditIntent
 from kaudit_core.provisioning.observed import PENDING, RECORD, HostFiles, HostRefused, inspected
 from kaudit_core.provisioning.refusal import EditRefused
@@ -104,12 +106,14 @@ def enable_plan(
     policy_sha256: str,
     now: str,
     version: str,
+    contents: Sequence[Plain] = (),
 ) -> dict[str, Any]:
-    """The plan for one master."""
-    host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
+    """The plan for one master; contents: what its server reads beside the policy, as files.Content."""
+    host = read_host(paths, files["results"], others["results"], servers["processes"])
     settings = Settings.from_variables(variables)
     settings.check_version(policy_version(version))
-    return planning.as_json(planning.plan_enable(host, settings, policy_sha256, _name(now), now, version))
+    more = [Content(**content) for content in contents]
+    return planning.as_json(planning.plan_enable(host, settings, policy_sha256, _making(now, version), more))
 
 
 def earlier_deployment(files: Plain, paths: Plain, variables: Plain, at: str) -> dict[str, Any]:
@@ -146,8 +150,8 @@ def rollback_plan(
         raise HostRefused(
             f"{entry['policy_file']}: changed since it was deployed; put it back, or run enable.yml with that policy"
         )
-    host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
-    return planning.as_json(planning.plan_back(host, entry, _name(now), now, version))
+    host = read_host(paths, files["results"], others["results"], servers["processes"])
+    return planning.as_json(planning.plan_back(host, entry, _making(now, version)))
 
 
 def disk_budget(variables: Plain, told: str) -> str:
@@ -174,8 +178,8 @@ def disk_budget(variables: Plain, told: str) -> str:
 
 def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now: str, version: str) -> dict[str, Any]:
     """The plan that takes auditing away from one master."""
-    host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
-    return planning.as_json(planning.plan_disable(host, _name(now), now, version))
+    host = read_host(paths, files["results"], others["results"], servers["processes"])
+    return planning.as_json(planning.plan_disable(host, _making(now, version)))
 
 
 def status(
@@ -183,7 +187,7 @@ def status(
 ) -> dict[str, Any]:
     """The state of one master; `look`: ready, log_there, kubeadm_changed; `wanted`: variables and policy_sha256."""
     try:
-        host = planning.read_host(paths, files["results"], others["results"], servers["processes"])
+        host = read_host(paths, files["results"], others["results"], servers["processes"])
         asked = (Settings.from_variables(wanted["variables"]), wanted["policy_sha256"]) if wanted else None
         found = drift.status_of(master, host, servers["processes"], look["ready"], look["log_there"], asked)
     except HostRefused as error:
@@ -230,9 +234,19 @@ def kubeadm_config(text: str, state: str, ours: Plain, wanted: Plain, original: 
         raise HostRefused(f"ConfigMap kube-system/kubeadm-config, {error}") from error
 
 
-def _name(now: str) -> str:
-    """A deployment's name: its time, fit for a file and an annotation."""
-    return now.replace("-", "").replace(":", "")
+def _making(now: str, version: str) -> planning.Making:
+    """A deployment's name is its time, fit for a file and an annotation."""
+    return planning.Making(now.replace("-", "").replace(":", ""), now, version)
+
+
+def named_files(files: Plain, paths: Plain) -> list[str]:
+    """What else is to be read of a host: the files that its deployments named, and those kept from before them."""
+    found, state = HostFiles(files["results"]), paths["state"]
+    entries = found.json(f"{state}/{RECORD}", list, (*record.KEPT, "outcome")) or []
+    pending = found.json(f"{state}/{PENDING}", dict, record.KEPT)
+    originals = [f"{state}/{name}" for name in read_originals(found, paths).values() if name]
+    written = paths_of([*record.since_disabled(entries), *([pending] if pending else [])], paths["manifest"])
+    return [path for path in dict.fromkeys([*written, *originals]) if found.find(path) is None]
 
 
 def recorded(plan: Plain, outcome: str, now: str, more: Plain) -> list[Any]:

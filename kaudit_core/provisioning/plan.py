@@ -2,246 +2,251 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import kaudit_core
-from kaudit_core.provisioning import manifest, record
+from kaudit_core.provisioning import record
+from kaudit_core.provisioning.files import Content, FileChange, WayBack, files_of, originals_after, paths_of, way_back
+from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.intent import AuditIntent
-from kaudit_core.provisioning.observed import (
-    ORIGINALS,
-    PENDING,
-    RECORD,
-    RESTORED,
-    HostFile,
-    HostFiles,
-    HostRefused,
-    check_strays,
-)
+from kaudit_core.provisioning.observed import HostRefused
 from kaudit_core.provisioning.record import DEPLOYMENT_ANNOTATION
-from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.settings import POLICY_ANNOTATION, Settings
-
-T = TypeVar("T")
+from kaudit_core.provisioning.starting import Edits, sum_of
+from kaudit_core.provisioning.undoing import without_auditing
 
 
 @dataclass(frozen=True)
 class Plan:
     """One master's deployment.
 
-    manifest: the text to be written; before_sha256: of the file it was computed from.
-    keep_backup: the files on the host come from a deployment that was never proven, so they are no backup.
-    unproven: its manifest does too, so the API server needn't be ready.
+    files: in the order in which they are written; way: how they come back; originals: where each file of before the
+    first deployment is kept, and keep_originals: those that are to be copied there now.
+    unproven: the files on the host come from a deployment that was never proven, so the server needn't be ready.
     resume: such a deployment wants what this one wants, and is finished instead of begun anew.
     restored: the timer has ended an earlier deployment, which goes into the record now.
     pending: written to the host before anything is changed there.
     ours: the intent that names whatever kaudit has put here so far, now or earlier.
+    leftovers: files of ours that go once no master of the cluster needs them.
     """
 
     changed: bool
     reasons: list[str]
-    manifest: str
-    before_sha256: str
-    sha256: str
+    files: list[FileChange]
+    way: WayBack
+    originals: dict[str, str]
+    keep_originals: list[dict[str, str]]
     entries: list[Any]
     pending: dict[str, Any]
     deployment: str
-    policy_there: bool
-    deployed_before: bool
     ours: dict[str, Any]
     deployed_ever: bool
-    original_policy: bool
+    leftovers: list[str]
+    audit_flags: dict[str, str]
     kubeadm_original: str
     resume: bool = False
     unproven: bool = False
-    keep_backup: bool = False
     restored: bool = False
 
 
 @dataclass(frozen=True)
-class Host:
-    """What was read of one master."""
+class Making:
+    """What every plan is made with: a new deployment's name, the time, and the API server's version."""
 
-    manifest: HostFile
-    policy: HostFile | None
-    entries: list[Any]
-    pending: dict[str, Any] | None
-    restored: bool
-    running_since: str = ""
-    original: HostFile | None = None
-    original_policy: HostFile | None = None
-    kubeadm_original: HostFile | None = None
-
-    @property
-    def written(self) -> Mapping[str, Any] | None:
-        """The deployment that wrote the manifest at hand and never proved it: the pending one, or one before it."""
-        found = [self.pending, self.pending.get("replaces")] if self.pending else []
-        return next((each for each in found if each and self.manifest.sha256 == each["manifest_sha256"]), None)
-
-    @property
-    def unproven(self) -> bool:
-        """Whether the manifest is one that a deployment wrote and never proved."""
-        return self.written is not None
-
-    @property
-    def backed_up(self) -> bool:
-        """Whether the pending deployment's backup is what it shall be: perhaps only the policy was replaced since."""
-        if self.pending is None or self.restored:
-            return False
-        return self.unproven or self.manifest.sha256 == self.pending.get("before_sha256")
+    deployment: str
+    started: str
+    kubernetes_version: str
 
 
-def read_host(
-    paths: Mapping[str, str],
-    results: Sequence[Mapping[str, Any]],
-    others: Sequence[Mapping[str, Any]],
-    processes: Sequence[Mapping[str, Any]] = (),
-) -> Host:
-    """Read slurped files; `paths` names manifest, policy and state. Raises HostRefused."""
-    files = HostFiles(results)
-    file = files.get(paths["manifest"])
-    if file is None:
-        raise HostRefused(
-            f"{paths['manifest']}: no such file, so this is no master set up by kubeadm; k3s and RKE2 are not supported"
-            " yet, and a manifest elsewhere is named by apiserver_audit_manifest"
-        )
-    check_strays(file, others)
-    state = paths["state"]
-    return Host(
-        file,
-        files.get(paths["policy"]),
-        files.json(f"{state}/{RECORD}", list, (*record.KEPT, "outcome")) or [],
-        files.json(f"{state}/{PENDING}", dict, (*record.KEPT, "backup", "before")),
-        files.get(f"{state}/{RESTORED}") is not None,
-        max((str(process["started"]) for process in processes), default=""),
-        *(files.get(f"{state}/{name}") for name in ORIGINALS),
-    )
+@dataclass(frozen=True)
+class Wanted:
+    """What a plan is to bring about: an intent, the files that the server reads, and why anything has to be done."""
+
+    intent: AuditIntent
+    contents: Sequence[FileChange]
+    edits: Edits
+    reasons: list[str]
+    name: str
+    policy_sha256: str
+    resume: bool
+
+
+def policy_content(settings: Settings, policy_sha256: str) -> Content:
+    """The policy as a file of a deployment."""
+    return Content(settings.policy_path, policy_sha256, f"policies/{policy_sha256}.yaml", POLICY_ANNOTATION)
 
 
 def plan_enable(
-    host: Host, settings: Settings, policy_sha256: str, deployment: str, started: str, kubernetes_version: str
+    host: Host, settings: Settings, policy_sha256: str, making: Making, more: Sequence[Content] = ()
 ) -> Plan:
-    """Bring an API server to audit by this policy; `deployment` is the name of a new one. Raises HostRefused."""
-    return _deployed(host, partial(settings.intent, policy_sha256), deployment, started, kubernetes_version)
+    """Bring an API server to audit by this policy; more: what else it reads. Raises HostRefused."""
+    contents = [policy_content(settings, policy_sha256), *more]
+
+    def intent_as(name: str) -> AuditIntent:
+        intent = settings.intent(policy_sha256, name)
+        sums = {content.annotation: content.sha256 for content in more if content.annotation}
+        return replace(intent, annotations={**intent.annotations, **sums})
+
+    changes = [
+        FileChange(each.path, host.sha256(each.path), each.sha256, mode="0600", keep=each.keep, secret=each.secret)
+        for each in contents
+    ]
+    return _deployed(host, intent_as, changes, policy_sha256, making)
 
 
-def plan_back(host: Host, entry: record.Entry, deployment: str, started: str, kubernetes_version: str) -> Plan:
+def plan_back(host: Host, entry: record.Entry, making: Making) -> Plan:
     """Bring an API server back to what an earlier deployment asked for. Raises HostRefused."""
     before = AuditIntent.from_json(entry["intent"])
+    changes = [
+        FileChange(
+            path=each["path"],
+            before_sha256=host.sha256(each["path"]),
+            sha256=each["sha256"],
+            source=f"{host.state}/{each['keep']}",
+            mode="0600",
+            keep=each["keep"],
+            secret=each["secret"],
+        )
+        for each in files_of(entry, host.start.place)
+        if each["keep"] and each["sha256"]
+    ]
 
     def again(name: str) -> AuditIntent:
         return replace(before, annotations={**before.annotations, DEPLOYMENT_ANNOTATION: name})
 
-    return _deployed(host, again, deployment, started, kubernetes_version)
+    return _deployed(host, again, changes, str(entry["policy_sha256"]), making)
 
 
 def _deployed(
-    host: Host, intent_as: Callable[[str], AuditIntent], deployment: str, started: str, kubernetes_version: str
+    host: Host,
+    intent_as: Callable[[str], AuditIntent],
+    contents: list[FileChange],
+    policy_sha256: str,
+    making: Making,
 ) -> Plan:
     """intent_as: what is wanted, in a deployment of this name."""
     previous = record.intent_of(_writer(host))
     last = _last_deployment(host)
-    same = intent_as(last or deployment)
-    policy_sha256 = str(same.annotations[POLICY_ANNOTATION])
-    reasons = _reasons(host, same, previous, policy_sha256)
+    reasons = _reasons(host, bool(host.start.apply(intent_as(last or making.deployment), previous)), contents)
     # With another policy on the host nobody knows which one the server has read.
     resume = host.unproven and host.written is host.pending and len(reasons) == 1 and not host.restored
-    name = last if resume or not reasons else deployment
+    name = last if resume or not reasons else making.deployment
     intent = intent_as(name)
-    text = _applied(host, intent, previous)
-    return _plan(host, text, intent, reasons, name, started, policy_sha256, kubernetes_version, resume)
+    contents = [*contents, *_no_longer_wanted(host, contents)]
+    wanted = Wanted(intent, contents, host.start.apply(intent, previous), reasons, name, policy_sha256, resume)
+    return _plan(host, wanted, making)
 
 
-def plan_disable(host: Host, deployment: str, started: str, kubernetes_version: str) -> Plan:
-    """Take auditing away: the original's bytes where nobody else has changed the manifest since. Raises HostRefused."""
+def _no_longer_wanted(host: Host, contents: Sequence[FileChange]) -> list[FileChange]:
+    """What an earlier deployment let the server read and this one doesn't: as it was before kaudit."""
+    kept = {change.path for change in contents}
+    entries = [each for each in (record.in_force(host.entries), host.pending) if each]
+    gone = {
+        each["path"]: each["secret"]
+        for entry in entries
+        for each in files_of(entry, host.start.place)
+        if not each["starts"] and each["path"] not in kept
+    }
+    return [_as_before(host, path, secret) for path, secret in gone.items()]
+
+
+def _as_before(host: Host, path: str, secret: bool = False) -> FileChange:
+    """A file as it was before the first deployment, gone if it was not there."""
+    name, original = host.originals.get(path), host.kept(path)
+    if name and original:
+        return FileChange(
+            path, host.sha256(path), original.sha256, source=f"{host.state}/{name}", mode="preserve", secret=secret
+        )
+    return FileChange(path, host.sha256(path), "", secret=secret)
+
+
+def plan_disable(host: Host, making: Making) -> Plan:
+    """Take auditing away: the original's bytes where nobody else has changed a file since. Raises HostRefused."""
     entry = _writer(host)
     if entry is None and (last := _last_deployment(host)):
         raise HostRefused(
-            f"{host.manifest.path}: its annotation names kaudit's deployment {last!r}, which is not in the record; put"
+            f"{host.start.place}: its annotation names kaudit's deployment {last!r}, which is not in the record; put"
             " the record back, or take auditing and this annotation out by hand"
         )
-    text = _without(host, AuditIntent.from_json(entry["intent"])) if entry else host.manifest.text
-    same = text == host.manifest.text
+    edits = without_auditing(host, AuditIntent.from_json(entry["intent"])) if entry else {}
+    same = not edits
     reasons = [] if same and not host.unproven else ["auditing was enabled by kaudit"]
     resume = same and host.unproven and host.written is host.pending
-    name = str(entry["id"]) if entry and resume else deployment
-    return _plan(host, text, AuditIntent(), reasons, name, started, "", kubernetes_version, resume)
+    name = str(entry["id"]) if entry and resume else making.deployment
+    back = [_as_before(host, path) for path in _read_by_the_server(host) if host.kept(path)] if reasons else []
+    return _plan(host, Wanted(AuditIntent(), back, edits, reasons, name, "", resume), making)
 
 
-def _without(host: Host, intent: AuditIntent) -> str:
-    """The manifest without auditing: the original, if only kaudit changed it since; else without what is kaudit's."""
-    if host.original is not None:
-        text, previous = host.original.text, AuditIntent()
-        try:
-            for made in [AuditIntent.from_json(entry["intent"]) for entry in record.since_disabled(host.entries)]:
-                text, previous = manifest.apply(text, made, previous), made
-            if host.unproven:
-                text = manifest.apply(text, intent, previous)
-        except EditRefused:
-            text = ""
-        if text == host.manifest.text:
-            return host.original.text
-    return _edited(host, lambda: manifest.remove(host.manifest.text, intent))
+def _read_by_the_server(host: Host) -> list[str]:
+    """The files that deployments wrote for the server to read."""
+    entries = [*host.entries, *([host.pending] if host.pending else [])]
+    found = [each for entry in entries for each in files_of(entry, host.start.place) if not each["starts"]]
+    return list(dict.fromkeys(each["path"] for each in found))
 
 
-def _plan(
-    host: Host,
-    text: str,
-    intent: AuditIntent,
-    reasons: list[str],
-    name: str,
-    started: str,
-    policy_sha256: str,
-    kubernetes_version: str,
-    resume: bool,
-) -> Plan:
+def _plan(host: Host, wanted: Wanted, making: Making) -> Plan:
     entries = list(host.entries)
     if host.restored and host.pending:
-        entries.append(record.pending_entry(host.pending, record.RESTORED_BY_TIMER, started, since=host.running_since))
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
+        entries.append(
+            record.pending_entry(host.pending, record.RESTORED_BY_TIMER, making.started, since=host.running_since)
+        )
+    changes = [*wanted.contents, *_starts(host, wanted.edits)]
+    way = way_back(wanted.name, changes, host.pending if host.backed_up else None)
+    ours = paths_of(record.since_disabled(host.entries), host.start.place)
+    known = {path: name for path, name in host.originals.items() if path in ours}
+    originals, keep = originals_after(known, way)
     pending = {
-        "id": name,
-        "started": started,
-        "policy_sha256": policy_sha256,
-        "manifest_sha256": sha256,
-        "intent": intent.as_json(),
-        "kubernetes_version": kubernetes_version,
+        "id": wanted.name,
+        "started": making.started,
+        "policy_sha256": wanted.policy_sha256,
+        "files": [change.as_recorded() for change in changes],
+        "intent": wanted.intent.as_json(),
+        "kubernetes_version": making.kubernetes_version,
         "kaudit_version": kaudit_core.__version__,
-        **_way_back(host, name, resume),
+        "backup": way.backup,
+        "backups": way.files,
+        **_of_before(host, wanted.resume),
     }
+    made = [*host.entries, *([host.pending] if host.pending else []), pending]
     return Plan(
-        changed=bool(reasons),
-        reasons=reasons,
-        manifest=text,
-        before_sha256=host.manifest.sha256,
-        sha256=sha256,
+        changed=bool(wanted.reasons),
+        reasons=wanted.reasons,
+        files=changes,
+        way=way,
+        originals=originals,
+        keep_originals=keep,
         entries=entries,
         pending=pending,
-        deployment=name,
-        policy_there=host.policy is not None,
-        deployed_before=record.in_force(host.entries) is not None,
+        deployment=wanted.name,
+        ours=record.combined(made).as_json(),
         deployed_ever=bool(host.entries or host.pending),
-        original_policy=host.original_policy is not None,
+        leftovers=[path for path in _read_by_the_server(host) if not host.originals.get(path)],
+        audit_flags=dict(host.start.changed(wanted.edits).view().audit_flags),
         kubeadm_original=host.kubeadm_original.text if host.kubeadm_original else "",
-        ours=record.combined([*host.entries, *([host.pending] if host.pending else []), pending]).as_json(),
-        resume=resume,
+        resume=wanted.resume,
         unproven=host.unproven,
-        keep_backup=host.backed_up,
         restored=host.restored,
     )
 
 
-def _way_back(host: Host, name: str, resume: bool) -> dict[str, Any]:
-    """What a rollback needs, from the first of several deployments that were not finished."""
-    made: dict[str, Any] = {"backup": name, "before_sha256": host.manifest.sha256, "from": None}
-    if host.pending and host.backed_up:
-        made |= {key: host.pending[key] for key in made if key in host.pending}
+def _starts(host: Host, edits: Edits) -> list[FileChange]:
+    """The files that start the server and change, or did so in a deployment whose backup is still the right one."""
+    before = host.pending["backups"] if host.pending and host.backed_up else []
+    paths = dict.fromkeys([*(each["path"] for each in before if each["starts"]), *edits])
+    texts = {path: edits.get(path, host.start.texts.get(path)) for path in paths}
+    return [FileChange(path, host.sha256(path), sum_of(text), text, starts=True) for path, text in texts.items()]
+
+
+def _of_before(host: Host, resume: bool) -> dict[str, Any]:
+    """What a rollback needs to know of the server of before, from the first deployment that was not finished."""
+    since = host.pending.get("from") if host.pending and host.backed_up else None
     # Without a resume the unproven server is to be replaced too.
     before = host.pending["before"] if host.pending and resume else None
-    return {**made, "before": before, "replaces": _short(host.written)}
+    flags = host.pending.get("flags_before") if host.pending and host.backed_up else None
+    now = dict(host.start.view().audit_flags)
+    return {"from": since, "before": before, "replaces": _short(host), "flags_before": now if flags is None else flags}
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
@@ -249,39 +254,41 @@ def as_json(plan: Plan) -> dict[str, Any]:
     return asdict(plan)
 
 
-def _reasons(host: Host, same: AuditIntent, previous: AuditIntent | None, policy_sha256: str) -> list[str]:
-    """Why this master needs a deployment; none: it is as it should be."""
+def _reasons(host: Host, edited: bool, contents: Sequence[FileChange]) -> list[str]:
+    """Why this master needs a deployment; none: it is as it should be. edited: the start is not what it should be."""
     made = []
     if host.pending is not None:
         made.append(f"deployment {host.pending['id']} was never finished")
-    if host.policy is None or host.policy.sha256 != policy_sha256:
-        made.append("the policy on the host is another one" if host.policy else "there is no policy on the host")
-    if _applied(host, same, previous) != host.manifest.text:
-        made.append("the manifest is not as it should be")
+    for change in contents:
+        if change.before_sha256 != change.sha256:
+            what = "policy" if change.keep.startswith("policies/") else change.path
+            made.append(
+                f"the {what} on the host is another one" if change.before_sha256 else f"there is no {what} on the host"
+            )
+    if edited:
+        made.append(f"{host.start.what} is not as it should be")
     return made
 
 
 def _writer(host: Host) -> record.Entry | None:
-    """The deployment that put into the manifest at hand what is there of kaudit, whoever edited it since."""
+    """The deployment that put into the files at hand what is there of kaudit, whoever edited them since."""
     if host.written is None and host.pending and host.pending["id"] == _last_deployment(host):
         return host.pending
     return host.written or record.in_force(host.entries)
 
 
-def _short(written: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return {key: written[key] for key in ("id", "manifest_sha256", "intent")} if written else None
+def _short(host: Host) -> dict[str, Any] | None:
+    written = host.written
+    if not written:
+        return None
+    short = {key: written[key] for key in ("id", "policy_sha256", "intent")}
+    return {**short, "files": files_of(written, host.start.place)}
 
 
 def _last_deployment(host: Host) -> str:
-    return _edited(host, lambda: manifest.inspect(host.manifest.text)).annotations.get(DEPLOYMENT_ANNOTATION, "")
-
-
-def _applied(host: Host, intent: AuditIntent, previous: AuditIntent | None) -> str:
-    return _edited(host, lambda: manifest.apply(host.manifest.text, intent, previous))
-
-
-def _edited(host: Host, edit: Callable[[], T]) -> T:
-    try:
-        return edit()
-    except EditRefused as error:
-        raise HostRefused(f"{host.manifest.path}: {error}") from error
+    """The deployment that the files name; files that can't name one leave that to the record."""
+    annotations = host.start.view().annotations
+    if annotations is not None:
+        return annotations.get(DEPLOYMENT_ANNOTATION, "")
+    found = host.written or record.in_force(host.entries)
+    return str(found["id"]) if found else ""

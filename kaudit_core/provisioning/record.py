@@ -19,7 +19,7 @@ DEPLOYED: Final = "deployed"
 ROLLED_BACK: Final = "rolled-back"
 RESTORED_BY_TIMER: Final = "restored-by-timer"
 DISABLED: Final = "disabled"
-KEPT: Final = ("id", "started", "policy_sha256", "manifest_sha256", "intent", "kubernetes_version", "kaudit_version")
+KEPT: Final = ("id", "started", "policy_sha256", "intent", "kubernetes_version", "kaudit_version")
 Entry = Mapping[str, Any]
 
 
@@ -98,5 +98,5 @@ def _last_aliases(intents: Sequence[AuditIntent]) -> dict[str, tuple[str, ...]]:
 
 def pending_entry(pending: Mapping[str, Any], outcome: str, finished: str, **more: Any) -> dict[str, Any]:
     """The entry that a deployment under way becomes when it ends; `finished` as in 2026-11-21T04:30:00Z."""
-    kept = {key: pending[key] for key in (*KEPT, "from") if key in pending}
+    kept = {key: pending[key] for key in (*KEPT, "files", "hosts", "from") if key in pending}
     return {**kept, "finished": finished, "outcome": outcome, **more}

@@ -26,7 +26,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         given = plain(self._task.args)
         self._api = given["api"]
         watch = self._restart.RestartWatch(
-            flags=core("provisioning.manifest").inspect(given["manifest"]).audit_flags,
+            flags=given["flags"],
             before=frozenset(given.get("before") or []),
             logs_before=frozenset(given.get("logs_before") or []),
             settle=float(given["settle"]),

@@ -8,7 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.core import plain
+from ..plugin_utils.core import core, plain
 from ..plugin_utils.host import Host
 
 
@@ -16,16 +16,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     """kaudit.k8s.read_files."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `results`: of each path its `item`, and its `content` in base64 if the file is there."""
+        """Return `results`: of each path its `item`, and its `content` in base64 if the file is there.
+
+        paths: what to read; deployments: the paths of a master, where the files that its record names are read too.
+        """
         result: dict[str, Any] = super().run(tmp, task_vars)
-        host = Host(self, task_vars or {})
-        results = []
+        self._host, given = Host(self, task_vars or {}), plain(self._task.args)
+        result.update(changed=False)
+        on_host = core("provisioning.on_host")
         try:
-            for path in plain(self._task.args)["paths"]:
-                data = host.read(path)
-                found = {} if data is None else {"content": b64encode(data).decode()}
-                results.append({"item": path, **found})
-        except AnsibleError as error:
-            result.update(failed=True, msg=str(error.message))
-        result.update(changed=False, results=results)
+            results = [self._read(path) for path in given["paths"]]
+            if given.get("deployments"):
+                more = on_host.named_files({"results": results}, given["deployments"])
+                results += [self._read(path) for path in more]
+        except (AnsibleError, on_host.HostRefused) as error:
+            result.update(failed=True, msg=str(getattr(error, "message", error)))
+            return result
+        result.update(results=results)
         return result
+
+    def _read(self, path: str) -> dict[str, Any]:
+        data = self._host.read(path)
+        return {"item": path} if data is None else {"item": path, "content": b64encode(data).decode()}

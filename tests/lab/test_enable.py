@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kaudit_core.cli.main import main
+from kaudit_core.provisioning.files import kept_name
 from tests.lab.deploying import (
     CONFIGMAPS_ONLY,
     LOG,
@@ -195,7 +196,7 @@ def test_nothing_is_left_of_the_way(story: Story, changed: Run, host: str) -> No
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_first_manifest_is_kept(story: Story, changed: Run, host: str) -> None:
-    assert story.booted[host] == story.lab.read(host, f"{STATE}/original.yaml")
+    assert story.booted[host] == story.lab.read(host, f"{STATE}/originals/{kept_name(MANIFEST)}")
 
 
 def test_a_log_that_may_fill_its_disk_is_refused(story: Story, changed: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from kaudit_core.provisioning import manifest
 from kaudit_core.provisioning.drift import status_of
-from kaudit_core.provisioning.observed import HostFile
-from kaudit_core.provisioning.plan import Host
+from kaudit_core.provisioning.host import Host
+from kaudit_core.provisioning.observed import HostFile, HostFiles
 from kaudit_core.provisioning.settings import Settings
+from kaudit_core.provisioning.starting import StaticPod
 from kaudit_core.report.status_text import status_text
 from tests.provisioning.manifests import kubeadm
 
@@ -29,15 +31,23 @@ ENTRY = {
     "intent": INTENT.as_json(),
     "since": "2026-11-21T04:30:10Z",
 }
-DEPLOYED = Host(MANIFEST, POLICY, [ENTRY], None, False)
 WANTED = (SETTINGS, POLICY.sha256)
+
+
+def policy_of(text: str | None) -> HostFiles:
+    """A host's files with this policy."""
+    content = {} if text is None else {"content": b64encode(text.encode()).decode()}
+    return HostFiles([{"item": POLICY.path, **content}])
+
+
+DEPLOYED = Host(StaticPod(MANIFEST), policy_of("policy"), [ENTRY], None, False)
 
 
 def edited(old: str, new: str) -> Host:
     """The deployed host with a change in its manifest."""
     text = MANIFEST.text.replace(old, new)
     assert text != MANIFEST.text
-    return replace(DEPLOYED, manifest=HostFile(MANIFEST.path, text.encode()))
+    return replace(DEPLOYED, start=StaticPod(HostFile(MANIFEST.path, text.encode())))
 
 
 def drift(host: Host, flags: dict[str, str] | None = None, **look: Any) -> list[str]:
@@ -55,9 +65,13 @@ def test_a_master_as_deployed_has_no_drift() -> None:
 @pytest.mark.parametrize(
     ("host", "wanted"),
     [
-        pytest.param(Host(HostFile("x", KUBEADM.encode()), None, [], None, False), "off", id="no-record-no-flags"),
+        pytest.param(
+            Host(StaticPod(HostFile("x", KUBEADM.encode())), policy_of(None), [], None, False),
+            "off",
+            id="no-record-no-flags",
+        ),
         pytest.param(replace(DEPLOYED, entries=[]), "not by kaudit", id="flags-without-a-record"),
-        pytest.param(replace(DEPLOYED, pending={"id": "x", "manifest_sha256": ""}), "unfinished", id="pending"),
+        pytest.param(replace(DEPLOYED, pending={"id": "x", "files": []}), "unfinished", id="pending"),
         pytest.param(replace(DEPLOYED, entries=[ENTRY, {**ENTRY, "outcome": "rolled-back"}]), "on", id="rolled-back"),
     ],
 )
@@ -68,14 +82,14 @@ def test_the_state_is_named(host: Host, wanted: str) -> None:
 @pytest.mark.parametrize(
     ("host", "found"),
     [
-        pytest.param(replace(DEPLOYED, policy=None), "the policy is gone", id="policy-removed"),
+        pytest.param(replace(DEPLOYED, files=policy_of(None)), "the policy is gone", id="policy-removed"),
         pytest.param(
-            replace(DEPLOYED, policy=HostFile(POLICY.path, b"other")),
+            replace(DEPLOYED, files=policy_of("other")),
             "/etc/kubernetes/audit/policy.yaml was changed since it was deployed",
             id="policy-edited",
         ),
         pytest.param(
-            replace(DEPLOYED, pending={"id": "20261121T050000Z", "manifest_sha256": ""}, restored=True),
+            replace(DEPLOYED, pending={"id": "20261121T050000Z", "files": []}, restored=True),
             "deployment 20261121T050000Z was never finished (the timer has restored what was before);"
             " run enable.yml again",
             id="restored-by-timer",

@@ -33,7 +33,8 @@ NOW = "2026-11-21T04:30:00Z"
 def slurped(**texts: str | None) -> dict[str, Any]:
     """What Ansible's loop of slurp returned: manifest, policy, and files of the state directory."""
     paths = {"manifest": MANIFEST, "policy": PATHS["policy"]}
-    names = ("original.yaml", "original-policy.yaml", "kubeadm-config.original.yaml", "deployments.json", "restored")
+    kept = ("original.yaml", "original-policy.yaml", "kubeadm-config.original.yaml")
+    names = (*kept, "originals.json", "deployments.json", "restored")
     files = {
         MANIFEST: kubeadm(35),
         PATHS["policy"]: None,
@@ -246,6 +247,21 @@ def deployed_before() -> dict[str, Any]:
     return slurped(deployments=json.dumps(entries))
 
 
+def test_files_that_deployments_named_are_read() -> None:
+    """Those that they wrote, and those kept from before; nothing twice, nothing where nothing was deployed."""
+    assert [] == on_host.named_files(slurped(), PATHS)
+    entries = [
+        {
+            **dict.fromkeys(record.KEPT, ""),
+            "outcome": "deployed",
+            "files": [{"path": path} for path in (MANIFEST, "/h")],
+        }
+    ]
+    files = slurped(deployments=json.dumps(entries), originals=json.dumps({"files": {"/h": "originals/h", "/i": ""}}))
+
+    assert ["/h", f"{STATE}/originals/h"] == on_host.named_files(files, PATHS)
+
+
 def test_earlier_deployment_names_its_policy() -> None:
     """The file on the host that keeps it; and the plan puts that policy back."""
     files = deployed_before()
@@ -308,10 +324,10 @@ def test_deployed_then_disabled() -> None:
     """From plan to record to the original bytes."""
     enabled = on_host.enable_plan(slurped(), {"results": []}, {"processes": []}, PATHS, VARIABLES, "0", NOW, "v1.35.4")
     entries = on_host.recorded(enabled, record.DEPLOYED, NOW, {"since": NOW})
-    files = slurped(manifest=enabled["manifest"], deployments=json.dumps(entries))
+    files = slurped(manifest=enabled["files"][-1]["text"], deployments=json.dumps(entries))
     disabled = on_host.disable_plan(files, {"results": []}, {"processes": []}, PATHS, NOW, "v1.35.4")
 
-    assert (True, kubeadm(35)) == (disabled["changed"], disabled["manifest"])
+    assert (True, kubeadm(35)) == (disabled["changed"], disabled["files"][-1]["text"])
     assert enabled["pending"]["intent"]["flags"] == (on_host.ours(files, PATHS) or {})["flags"]
 
 
