@@ -9,6 +9,7 @@ from posixpath import dirname, normpath
 from typing import Any, Final
 
 from kaudit_core.policy.versions import KubernetesVersion
+from kaudit_core.provisioning.aliyun import aliyun_cluster, aliyun_env
 from kaudit_core.provisioning.backend_flags import LOG, WEBHOOK, Backend, backend_flags, whole_number
 from kaudit_core.provisioning.intent import AuditIntent, Mount
 from kaudit_core.provisioning.record import DEPLOYMENT_ANNOTATION
@@ -56,6 +57,7 @@ class Settings:
     """How an API server is to audit. Ages in days, sizes in MB, paths on the host and in its container alike.
 
     webhook_sha256: of the kubeconfig, "" where it isn't known yet; webhook_name and webhook_addresses: what is pinned.
+    aliyun_logs: the id of the ACK cluster whose Logtail collects the log, "" for none.
     """
 
     policy_path: str
@@ -73,6 +75,7 @@ class Settings:
     webhook_name: str = ""
     webhook_addresses: tuple[str, ...] = ()
     webhook_dns_policy: str = ""
+    aliyun_logs: str = ""
 
     @classmethod
     def from_variables(cls, given: Mapping[str, Any]) -> Settings:
@@ -94,6 +97,7 @@ class Settings:
             webhook_name=str(webhook.get("name") or ""),
             webhook_addresses=tuple(webhook.get("addresses") or ()),
             webhook_dns_policy=str(webhook.get("dns_policy") or ""),
+            aliyun_logs=aliyun_cluster(given.get("aliyun_logs"), backends),
         )
         for path, what in ((made.policy_path, "policy"), (made.webhook_path, "webhook's kubeconfig")):
             if made.logs and dirname(path) == made.log_directory:
@@ -154,6 +158,7 @@ def _intent(settings: Settings, policy_sha256: str, deployment: str) -> AuditInt
             {**typed, **settings.flags},
             (*_own_mounts(settings), *settings.mounts),
             annotations,
+            env=aliyun_env(settings.aliyun_logs, settings.log_path),
             host_aliases={address: (settings.webhook_name,) for address in settings.webhook_addresses},
             dns_policy=settings.webhook_dns_policy,
         )
