@@ -102,6 +102,10 @@ docs: setup ## the READMEs of the roles, from their argument_specs, and docs/pre
 	@$(PYTHON) tools/role_docs.py
 	@$(PYTHON) tools/preset_docs.py
 
+.PHONY: bundle
+bundle: setup ## what a site without a network installs kaudit from, in dist/kaudit-bundle (or BUNDLE=)
+	@tools/bundle.sh $(PYTHON) $(or $(BUNDLE),dist/kaudit-bundle)
+
 .PHONY: fuzz
 fuzz: setup compilers ## libFuzzer on the compiled matcher for MINUTES (5), then its corpus through both engines
 	@nice $(PYTHON) -m tests.fuzz $(or $(MINUTES),5)
