@@ -1,14 +1,13 @@
 #!/bin/bash
 # PID 1 of a lab: a bridge, an etcd, and one systemd-nspawn host per name. Whatever it makes dies with it.
 #
-#     init.sh TAG BASE MASTERS HOST=ADDRESS...
+#     init.sh TAG BASE MASTERS GATEWAY/PREFIX HOST=ADDRESS...
 #
 # BASE: directories for overlayfs, the uppermost first, with colons between them; MASTERS/HOST: what one host has on top.
 # It runs in net, mount, pid and ipc namespaces of its own (see namespaces.py); its cgroups are called TAG-HOST.
 set -euo pipefail
-TAG=$1 BASE=$2 MASTERS=$3
-shift 3
-GATEWAY=10.77.0.1
+TAG=$1 BASE=$2 MASTERS=$3 GATEWAY=${4%/*} PREFIX=${4#*/}
+shift 4
 LAB=/run/lab
 
 mount --make-rprivate /
@@ -48,7 +47,7 @@ add_network() {
     ip link add "p-$host" type veth peer name eth0 netns "$host"
     ip link set "p-$host" master br0 up
     ip -n "$host" link set lo up
-    ip -n "$host" addr add "$address/24" dev eth0
+    ip -n "$host" addr add "$address/$PREFIX" dev eth0 "${AT_ONCE[@]}"
     ip -n "$host" link set eth0 up
     ip -n "$host" route add default via "$GATEWAY"
 }
@@ -61,7 +60,7 @@ make_root() {
     cp -a "$here/merged/var/lib/kubelet/." "$here/kubelet/"
     echo "$host" >"$here/merged/etc/hostname"
     {
-        echo "127.0.0.1 localhost"
+        [[ $GATEWAY == *:* ]] && echo "::1 localhost" || echo "127.0.0.1 localhost"
         for entry in "${HOSTS[@]}"; do
             # Every host is its own control plane endpoint, as with a load balancer on the host.
             [ "${entry%=*}" = "$host" ] && echo "${entry#*=} $host masters.lab" || echo "${entry#*=} ${entry%=*}"
@@ -90,14 +89,17 @@ boot() {
 
 ip link set lo up
 ip link add br0 type bridge
-ip addr add "$GATEWAY/24" dev br0
+# An IPv6 address is not usable before it has waited for others to claim it; here are none.
+AT_ONCE=() URL=$GATEWAY
+if [[ $GATEWAY == *:* ]]; then AT_ONCE=(nodad) URL=[$GATEWAY]; fi
+ip addr add "$GATEWAY/$PREFIX" dev br0 "${AT_ONCE[@]}"
 ip link set br0 up
 
 mkdir "$LAB/etcd"
 "${BASE##*:}/usr/bin/etcd" --name lab --data-dir "$LAB/etcd" --log-level warn \
-    --listen-client-urls "http://$GATEWAY:2379" --advertise-client-urls "http://$GATEWAY:2379" \
-    --listen-peer-urls "http://$GATEWAY:2380" --initial-advertise-peer-urls "http://$GATEWAY:2380" \
-    --initial-cluster "lab=http://$GATEWAY:2380" &
+    --listen-client-urls "http://$URL:2379" --advertise-client-urls "http://$URL:2379" \
+    --listen-peer-urls "http://$URL:2380" --initial-advertise-peer-urls "http://$URL:2380" \
+    --initial-cluster "lab=http://$URL:2380" &
 
 HOSTS=("$@")
 for entry in "${HOSTS[@]}"; do

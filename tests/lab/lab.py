@@ -35,7 +35,7 @@ def prepare(hosts: int, profile: Profile) -> tuple[str, Path]:
     need_packages()
     need_inotify()
     base = f"{master_layer()}:{debian()}"
-    return base, master_layers(addresses(hosts), profile, base)
+    return base, master_layers(addresses(hosts, profile.network), profile, base)
 
 
 def finish(command: Sequence[str], done: Finished, check: bool) -> Finished:
@@ -50,7 +50,7 @@ class Lab:
 
     def __init__(self, hosts: int = 3, profile: Profile | None = None, directory: Path | None = None) -> None:
         self.profile = profile or Profile()
-        self.hosts = addresses(hosts)
+        self.hosts = addresses(hosts, self.profile.network)
         self._own_directory = directory is None
         # A short path: ssh's control sockets lie below it.
         self.directory = directory or Path(tempfile.mkdtemp(prefix="lab-"))
@@ -75,7 +75,8 @@ class Lab:
         """Boot, and wait until every API server is ready and the cluster knows kubeadm's configuration."""
         base, masters = prepare(len(self.hosts), self.profile)
         litter = self.directory if self._own_directory else None
-        self._tree = ProcessTree(base, masters, self.hosts, self.directory / "boot.log", litter)
+        gateway = f"{self.profile.network.gateway}/{self.profile.network.prefix}"
+        self._tree = ProcessTree(base, masters, gateway, self.hosts, self.directory / "boot.log", litter)
         self._access = write_access(self.directory, self.hosts, keys(), self._tree.init, self._tree.enter())
         self.wait_until_ready(BOOT_SECONDS)
         self.ssh("m1", UPLOAD)

@@ -13,9 +13,6 @@ from tests.lab import k3s_hosts
 from tests.lab.binaries import kubernetes_version
 from tests.lab.cache import cached
 
-SUBNET = "10.77.0"
-GATEWAY = f"{SUBNET}.1"
-ETCD = f"http://{GATEWAY}:2379"
 MOST_HOSTS = 9
 # Where kubeadm's own configuration lies on a master.
 CONFIGURATION = "etc/kubeadm.yaml"
@@ -34,6 +31,29 @@ done
 
 
 @dataclass(frozen=True)
+class Network:
+    """The addresses of a lab's bridge and hosts, and of its Services; `before`: all of an address but its last part."""
+
+    before: str
+    prefix: int
+    services: str
+
+    @property
+    def gateway(self) -> str:
+        """Where etcd listens."""
+        return f"{self.before}1"
+
+    @property
+    def etcd(self) -> str:
+        """The URL of the lab's etcd."""
+        return f"http://[{self.gateway}]:2379" if ":" in self.gateway else f"http://{self.gateway}:2379"
+
+
+IPV4 = Network("10.77.0.", 24, "10.96.0.0/12")
+IPV6 = Network("fd77::", 64, "fd96::/112")
+
+
+@dataclass(frozen=True)
 class Profile:
     """How the masters' kubelets and API servers are set up."""
 
@@ -43,13 +63,14 @@ class Profile:
     connected: bool = True
     # kubeadm: a kubelet with a static pod; k3s: a service, by a stand-in. Hosts of k3s are not reset, only booted.
     distribution: str = "kubeadm"
+    network: Network = IPV4
 
 
-def addresses(count: int) -> dict[str, str]:
+def addresses(count: int, network: Network = IPV4) -> dict[str, str]:
     """The masters' names and addresses."""
     if not 1 <= count <= MOST_HOSTS:
         raise ValueError(f"a lab has 1 to {MOST_HOSTS} hosts, not {count}")
-    return {f"m{number}": f"{SUBNET}.{10 + number}" for number in range(1, count + 1)}
+    return {f"m{number}": f"{network.before}{10 + number}" for number in range(1, count + 1)}
 
 
 def kubeadm_configuration(host: str, address: str, profile: Profile) -> str:
@@ -57,16 +78,17 @@ def kubeadm_configuration(host: str, address: str, profile: Profile) -> str:
     return f"""\
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
-localAPIEndpoint: {{advertiseAddress: {address}, bindPort: 6443}}
+localAPIEndpoint: {{advertiseAddress: "{address}", bindPort: 6443}}
 nodeRegistration: {{name: {host}, criSocket: "unix:///run/containerd/containerd.sock"}}
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: {kubernetes_version()}
 controlPlaneEndpoint: masters.lab:6443
+networking: {{serviceSubnet: "{profile.network.services}"}}
 # The lab's masters are kept for years.
 certificateValidityPeriod: 87600h
-etcd: {{external: {{endpoints: ["{ETCD}"]}}}}
+etcd: {{external: {{endpoints: ["{profile.network.etcd}"]}}}}
 {FAST_SERVER if profile.fast else ""}"""
 
 
@@ -86,7 +108,7 @@ def master_layers(hosts: Mapping[str, str], profile: Profile, base: str) -> Path
                     shutil.copy2(first / "etc/kubernetes/pki" / name, pki / name)
             _run_kubeadm(upper, base)
             if profile.distribution == "k3s":
-                k3s_hosts.make_k3s(upper, address, ETCD)
+                k3s_hosts.make_k3s(upper, address, profile.network.etcd)
             if first:
                 (upper / "etc/kubernetes/super-admin.conf").unlink()
             first = first or upper

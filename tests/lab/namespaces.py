@@ -30,16 +30,16 @@ class ProcessTree:
     """
 
     def __init__(
-        self, base: str, masters: Path, hosts: Mapping[str, str], log: Path, litter: Path | None = None
+        self, base: str, masters: Path, gateway: str, hosts: Mapping[str, str], log: Path, litter: Path | None = None
     ) -> None:
-        """Start the lab; `litter` is a directory to remove when it has ended."""
+        """Start the lab; gateway: the bridge's address and prefix; litter: a directory to remove when it has ended."""
         sweep_dead_labs()
         # The process is named in the tag, so that others can tell whose cgroups may go.
         self.tag = f"{PREFIX}-{os.getpid()}-{secrets.token_hex(3)}"
         entries = [f"{host}={address}" for host, address in hosts.items()]
         with log.open("wb") as output:
             self._outside = subprocess.Popen(
-                [*DIE_WITH_ME, *APART, "bash", str(INIT), self.tag, base, str(masters), *entries],
+                [*DIE_WITH_ME, *APART, "bash", str(INIT), self.tag, base, str(masters), gateway, *entries],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def bundled(directory: Path, *extras: str) -> subprocess.CompletedProcess[str]:
     """Make the bundle."""
-    command = [ROOT / "tools" / "bundle.sh", sys.executable, directory, *extras]
+    command = [str(ROOT / "tools" / "bundle.sh"), sys.executable, str(directory), *extras]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
