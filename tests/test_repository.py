@@ -112,3 +112,18 @@ def test_live_tokens_are_not_in_the_corpus() -> None:
     holding = [path for path in files() if "corpus" in path.parts and live.search(path.read_bytes())]
 
     assert [] == relative(holding)
+
+
+def test_messages_of_tasks_are_one_line() -> None:
+    """YAML keeps the line breaks around lines that stand further in, and an error is one line."""
+
+    def broken(value: object) -> list[str]:
+        if isinstance(value, list):
+            return [each for item in value for each in broken(item)]
+        if not isinstance(value, dict):
+            return []
+        found = [text for key, text in value.items() if key == "msg" and isinstance(text, str) and "\n" in text]
+        return [*found, *broken(list(value.values()))]
+
+    tasks = [path for part in ("roles", "playbooks") for path in (ROOT / part).rglob("*.yml")]
+    assert [] == [text for path in tasks for text in broken(yaml.safe_load(path.read_text()))]
