@@ -36,7 +36,8 @@ That brings the playbooks too. With an ansible-core of your own, install kaudit 
 
     ansible-galaxy collection install --offline kaudit-k8s-*.tar.gz
 TEXT
-(cd "$new" && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum >SHA256SUMS)
+sums=$(cd "$new" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum)
+echo "$sums" >"$new/SHA256SUMS"
 chmod 755 "$new"
 mv -T "$new" "$directory"
 trap - EXIT
