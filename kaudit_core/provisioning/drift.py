@@ -10,7 +10,7 @@ from kaudit_core.provisioning import record
 from kaudit_core.provisioning.files import files_of
 from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.intent import AuditIntent
-from kaudit_core.provisioning.settings import Settings
+from kaudit_core.provisioning.settings import WEBHOOK_ANNOTATION, Settings
 
 ON: Final = "on"
 OFF: Final = "off"
@@ -20,12 +20,17 @@ FOREIGN: Final = "not by kaudit"
 
 @dataclass
 class Status:
-    """One master. policy: sha256 of what is in force, "" for none; since: by the host's clock; drift: sentences."""
+    """One master.
+
+    policy: sha256 of what is in force, "" for none; since: by the host's clock; receiver: where its events go, "" for
+    nowhere; drift: sentences.
+    """
 
     master: str
     auditing: str
     policy: str = ""
     since: str = ""
+    receiver: str = ""
     drift: list[str] = field(default_factory=list)
 
 
@@ -43,7 +48,8 @@ def status_of(
     if entry is not None:
         made.policy, made.since = entry["policy_sha256"], entry["since"]
         made.drift += _host_drift(host, AuditIntent.from_json(entry["intent"]), entry)
-        made.drift += [] if log_there else [f"{entry['intent']['flags']['audit-log-path']} is missing"]
+        log = entry["intent"]["flags"].get("audit-log-path")
+        made.drift += [f"{log} is missing"] if log and not log_there else []
     if host.pending is not None:
         how = "the timer has restored what was before" if host.restored else "its timer may still restore"
         made.drift.append(f"deployment {host.pending['id']} was never finished ({how}); run enable.yml again")
@@ -113,3 +119,26 @@ def _wanted_drift(entry: record.Entry | None, settings: Settings, policy_sha256:
     for name, value in intent.flags.items():
         if entry["intent"]["flags"].get(name) != value:
             yield f"deployed --{name} is {entry['intent']['flags'].get(name, 'none')}, the inventory wants {value}"
+    yield from _webhook_drift(AuditIntent.from_json(entry["intent"]), intent, settings)
+
+
+def _webhook_drift(deployed: AuditIntent, intent: AuditIntent, settings: Settings) -> Iterator[str]:
+    """What is known of the receiver now against what was deployed: a Service may have another address."""
+    if not settings.webhook_sha256:
+        return
+    if dict(deployed.host_aliases) != dict(intent.host_aliases):
+        name, pinned, now = settings.webhook_name, deployed.pinned, intent.pinned
+        yield f"the receiver {name} is pinned to {pinned}, and its address is {now}; run enable.yml"
+    if deployed.annotations.get(WEBHOOK_ANNOTATION) != settings.webhook_sha256:
+        yield "the webhook's kubeconfig is not the inventory's; run enable.yml"
+
+
+def receiver_drift(look: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the receiver answers this master; look: `problem` of a variable, and of the probe its `msg`."""
+    if look.get("problem"):
+        yield str(look["problem"])
+    if look.get("msg"):
+        yield f"the receiver does not take events: {look['msg']}"
+    for each in look.get("addresses") or []:
+        if each["problem"] and not look.get("msg"):
+            yield f"the receiver does not answer at every address: {each['problem']}"

@@ -109,6 +109,11 @@ class AuditIntent:
         if self.dns_policy and self.dns_policy not in DNS_POLICIES:
             raise ValueError(f"DNS policy {self.dns_policy!r} is none of {', '.join(DNS_POLICIES)}")
 
+    @property
+    def pinned(self) -> str:
+        """The addresses that names are pinned to, in words."""
+        return ", ".join(self.host_aliases) or "none"
+
     def as_json(self) -> dict[str, Any]:
         """For a deployment's record."""
         return asdict(self)

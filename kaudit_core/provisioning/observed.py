@@ -30,15 +30,16 @@ class HostRefused(Exception):
 
 @dataclass(frozen=True)
 class HostFile:
-    """One file of a host."""
+    """One file of a host; of a secret one only its sum is known, as `digest`."""
 
     path: str
     data: bytes
+    digest: str = ""
 
     @property
     def sha256(self) -> str:
         """Of its bytes."""
-        return hashlib.sha256(self.data).hexdigest()
+        return self.digest or hashlib.sha256(self.data).hexdigest()
 
     @property
     def text(self) -> str:
@@ -60,7 +61,8 @@ class HostFiles:
                 data = b64decode(result["content"], validate=True) if "content" in result else None
             except binascii.Error as error:
                 raise HostRefused(f"{path}: came back damaged: {error}; run the play again") from error
-            self._files[path] = None if data is None else HostFile(path, data)
+            digest = str(result.get("sha256") or "")
+            self._files[path] = None if data is None and not digest else HostFile(path, data or b"", digest)
 
     def get(self, path: str) -> HostFile | None:
         """One of the files asked for; raises KeyError for others."""

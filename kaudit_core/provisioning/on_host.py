@@ -13,12 +13,13 @@ from kaudit_core.policy.versions import NEWEST, OLDEST, KubernetesVersion
 from kaudit_core.provisioning import drift, record
 from kaudit_core.provisioning import kubeadm_config as cluster_configuration
 from kaudit_core.provisioning import plan as planning
-from kaudit_core.provisioning.files import Content, paths_of
+from kaudit_core.provisioning.files import Content, files_of, paths_of
 from kaudit_core.provisioning.host import read_host, read_originals
 from kaudit_core.provisioning.intent import AuditIntent
 from kaudit_core.provisioning.observed import PENDING, RECORD, HostFiles, HostRefused, inspected
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.settings import Settings
+from kaudit_core.provisioning.turns import serial_batches, turn_order
 from kaudit_core.verification.probes import choose_probe
 
 Plain = Mapping[str, Any]
@@ -131,7 +132,7 @@ def earlier_deployment(files: Plain, paths: Plain, variables: Plain, at: str) ->
         ("audit_policy_path", "audit-policy-file", settings.policy_path),
         ("apiserver_audit_log_path", "audit-log-path", settings.log_path),
     ):
-        if flags.get(flag) != path:
+        if flags.get(flag, path) != path:
             raise HostRefused(f"{variable}: deployment {entry['id']} had {flags.get(flag)}; set the variable to that")
     return {**entry, "policy_file": f"{paths['state']}/policies/{entry['policy_sha256']}.yaml"}
 
@@ -185,13 +186,18 @@ def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now:
 def status(
     master: str, files: Plain, others: Plain, servers: Plain, paths: Plain, look: Plain, wanted: Plain | None
 ) -> dict[str, Any]:
-    """The state of one master; `look`: ready, log_there, kubeadm_changed; `wanted`: variables and policy_sha256."""
+    """The state of one master; `look`: ready, log_there, kubeadm_changed, receiver (shown, problem, and the probe's
+    msg and addresses); `wanted`: variables and policy_sha256.
+    """
     try:
         host = read_host(paths, files["results"], others["results"], servers["processes"])
         asked = (Settings.from_variables(wanted["variables"]), wanted["policy_sha256"]) if wanted else None
         found = drift.status_of(master, host, servers["processes"], look["ready"], look["log_there"], asked)
     except HostRefused as error:
         return asdict(drift.Status(master, "unknown", drift=[str(error)]))
+    receiver = look.get("receiver") or {}
+    found.receiver = str(receiver.get("shown") or "")
+    found.drift += drift.receiver_drift(receiver)
     if look["kubeadm_changed"]:
         found.drift.append("ConfigMap kubeadm-config differs: kubeadm upgrade would undo auditing; run enable.yml")
     return asdict(found)
@@ -249,25 +255,22 @@ def named_files(files: Plain, paths: Plain) -> list[str]:
     return [path for path in dict.fromkeys([*written, *originals]) if found.find(path) is None]
 
 
+def secret_files(files: Plain, paths: Plain) -> list[str]:
+    """Those of them whose content nobody may see: deployments say so, and what was there before is as secret."""
+    found, state = HostFiles(files["results"]), paths["state"]
+    entries = found.json(f"{state}/{RECORD}", list, (*record.KEPT, "outcome")) or []
+    pending = found.json(f"{state}/{PENDING}", dict, record.KEPT)
+    made = [
+        each for entry in [*entries, *([pending] if pending else [])] for each in files_of(entry, paths["manifest"])
+    ]
+    secret = {each["path"] for each in made if each["secret"]}
+    originals = read_originals(found, paths)
+    return sorted(secret | {f"{state}/{originals[path]}" for path in secret if originals.get(path)})
+
+
 def recorded(plan: Plain, outcome: str, now: str, more: Plain) -> list[Any]:
     """The deployment record with this deployment at its end."""
     return [*plan["entries"], record.pending_entry(plan["pending"], outcome, now, **more)]
-
-
-def serial_batches(clusters: Sequence[str]) -> list[int]:
-    """How many hosts each turn has, one of every cluster that still has one; the hosts stand in turn_order."""
-    counts = [clusters.count(cluster) for cluster in dict.fromkeys(clusters)]
-    return [sum(count > turn for count in counts) for turn in range(max(counts, default=0))]
-
-
-def turn_order(hosts: Sequence[str], clusters: Sequence[str]) -> list[str]:
-    """The hosts by their turns: the first of every cluster, then the second of every cluster."""
-    seen: dict[str, int] = {}
-    turns = []
-    for host, cluster in zip(hosts, clusters, strict=True):
-        turns.append((seen.setdefault(cluster, 0), host))
-        seen[cluster] += 1
-    return [host for _, host in sorted(turns, key=lambda turn: turn[0])]
 
 
 DECISIONS: dict[str, Callable[..., Any]] = {
@@ -284,3 +287,5 @@ DECISIONS: dict[str, Callable[..., Any]] = {
     "ours": ours,
 }
 """What the action decide offers."""
+
+__all__ = ["DECISIONS", "recorded", "serial_batches", "turn_order"]

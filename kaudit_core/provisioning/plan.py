@@ -129,7 +129,10 @@ def _deployed(
     """intent_as: what is wanted, in a deployment of this name."""
     previous = record.intent_of(_writer(host))
     last = _last_deployment(host)
-    reasons = _reasons(host, bool(host.start.apply(intent_as(last or making.deployment), previous)), contents)
+    same = intent_as(last or making.deployment)
+    reasons = _reasons(host, bool(host.start.apply(same, previous)), contents)
+    if previous and reasons and dict(previous.host_aliases) != dict(same.host_aliases):
+        reasons.append(f"the receiver's pinned address is {previous.pinned}, and is to be {same.pinned}")
     # With another policy on the host nobody knows which one the server has read.
     resume = host.unproven and host.written is host.pending and len(reasons) == 1 and not host.restored
     name = last if resume or not reasons else making.deployment

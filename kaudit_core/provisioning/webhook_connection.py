@@ -45,9 +45,10 @@ def wanted(
     }
 
 
-def found(text: str, path: str, addresses: Sequence[str]) -> dict[str, Any]:
-    """From the file on a master, for status; raises SettingsError."""
+def found(text: str, path: str, aliases: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """From the file on a master, for status; aliases: names by address. Raises SettingsError."""
     made = installed(text, path)
+    addresses = [address for address, names in aliases.items() if made.target.host in names]
     return {"probe": probe(made, addresses), "shown": shown(made, addresses)}
 
 

@@ -17,10 +17,11 @@ def status_text(masters: Sequence[Mapping[str, Any]]) -> str:
             each["auditing"],
             each["policy"][:12] or "-",
             each["since"].replace("T", " ").removesuffix("Z") or "-",
+            visible(each.get("receiver") or "-", 200),
             f"{len(each['drift'])} found" if each["drift"] else "none",
         )
         for each in masters
     ]
-    text = table_text(("MASTER", "AUDITING", "POLICY", "SINCE (UTC)", "DRIFT"), rows)
+    text = table_text(("MASTER", "AUDITING", "POLICY", "SINCE (UTC)", "RECEIVER", "DRIFT"), rows)
     sentences = [f"  {each['master']}: {visible(found, 400)}\n" for each in masters for found in each["drift"]]
     return text + ("\n" + "".join(sentences) if sentences else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -19,22 +20,30 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Return `results`: of each path its `item`, and its `content` in base64 if the file is there.
 
         paths: what to read; deployments: the paths of a master, where the files that its record names are read too.
+        secrets: those of them whose content nobody may see; of these, and of those that the record calls secret, only
+        the `sha256` is returned.
         """
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._host, given = Host(self, task_vars or {}), plain(self._task.args)
         result.update(changed=False)
         on_host = core("provisioning.on_host")
         try:
-            results = [self._read(path) for path in given["paths"]]
+            secrets = set(given.get("secrets") or [])
+            results = [self._read(path, path in secrets) for path in given["paths"]]
             if given.get("deployments"):
                 more = on_host.named_files({"results": results}, given["deployments"])
-                results += [self._read(path) for path in more]
+                secrets.update(on_host.secret_files({"results": results}, given["deployments"]))
+                results += [self._read(path, path in secrets) for path in more]
         except (AnsibleError, on_host.HostRefused) as error:
             result.update(failed=True, msg=str(getattr(error, "message", error)))
             return result
         result.update(results=results)
         return result
 
-    def _read(self, path: str) -> dict[str, Any]:
+    def _read(self, path: str, secret: bool) -> dict[str, Any]:
         data = self._host.read(path)
-        return {"item": path} if data is None else {"item": path, "content": b64encode(data).decode()}
+        if data is None:
+            return {"item": path}
+        if secret:
+            return {"item": path, "sha256": sha256(data).hexdigest()}
+        return {"item": path, "content": b64encode(data).decode()}

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaudit_core.provisioning.on_host import serial_batches, turn_order
+from kaudit_core.provisioning.turns import serial_batches, turn_order
 
 inventories = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=12).map(
     lambda clusters: {f"m{number}": cluster for number, cluster in enumerate(clusters)}

@@ -65,7 +65,7 @@ def test_every_source_gives_the_same_kind() -> None:
 def test_what_lies_on_a_master_can_be_probed() -> None:
     made = connection(address="192.0.2.10")
 
-    assert made["probe"] == found(made["kubeconfig"], "/etc/x", ["192.0.2.10"])["probe"]
+    assert made["probe"] == found(made["kubeconfig"], "/etc/x", {"192.0.2.10": ["receiver.example"]})["probe"]
 
 
 def test_addresses_of_a_service_are_pinned() -> None:
