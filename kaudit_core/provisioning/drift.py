@@ -10,6 +10,7 @@ from kaudit_core.provisioning import record
 from kaudit_core.provisioning.files import files_of
 from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.intent import AuditIntent
+from kaudit_core.provisioning.mounts import provides
 from kaudit_core.provisioning.settings import WEBHOOK_ANNOTATION, Settings
 
 ON: Final = "on"
@@ -78,8 +79,9 @@ def _host_drift(host: Host, intent: AuditIntent, entry: record.Entry) -> Iterato
         return
     view, what = host.start.view(), host.start.what
     yield from _flag_drift(what, view.flags, intent)
-    mounted = frozenset(mount.name for mount in intent.mounts) if view.mounts is None else view.mounts
-    yield from (f"{what} lacks the mount {mount.name}" for mount in intent.mounts if mount.name not in mounted)
+    for mount in intent.mounts if view.mounts is not None else ():
+        if not provides(view.mounts or (), mount.host_path, mount.container_path, mount.read_only):
+            yield f"{what} lacks the mount {mount.name}"
     for name, value in intent.annotations.items() if view.annotations is not None else ():
         if view.annotations is not None and view.annotations.get(name) != value:
             yield f"{what}'s annotation {name} is {view.annotations.get(name, 'gone')}: it was written anew"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kaudit_core.provisioning.flags import audit_flags, normalized
 from kaudit_core.provisioning.intent import AuditIntent, Mount
-from kaudit_core.provisioning.mounts import MountView, unreachable
+from kaudit_core.provisioning.mounts import MountView, provides, unreachable
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.yaml_editor import Editor
 from kaudit_core.provisioning.yaml_source import Path, Scalar
@@ -54,8 +54,12 @@ def apply(text: str, intent: AuditIntent, previous: AuditIntent | None = None) -
             new[name] = value
     if new:
         editor.add(ARGS, new if _is_map(editor) else [{"name": name, "value": value} for name, value in new.items()])
+    ours = known.union(mount.name for mount in wanted.mounts)
     for mount in wanted.mounts:
-        _put_volume(editor, mount, mount.name in known)
+        others = [each for each in _view(editor).mounts if each.name not in ours]
+        there = _find_volume(editor, mount.name) is not None
+        if there or not provides(others, mount.host_path, mount.container_path, mount.read_only):
+            _put_volume(editor, mount, mount.name in known)
     view = _view(editor)
     if wanted.flags and (found := unreachable(view.flags, view.mounts)):
         raise editor.refusal(VOLUMES, f"{found[0]}: {found[1]}", "mount its directory")

@@ -32,8 +32,9 @@ def apply(text: str, intent: AuditIntent, previous: AuditIntent | None = None) -
     for name in wanted.absent_mounts:
         drop_mount(editor, container, name)
     _put_flags(editor, container, wanted)
+    ours = known.union(mount.name for mount in wanted.mounts)
     for mount in wanted.mounts:
-        put_mount(editor, container, mount, known)
+        put_mount(editor, container, mount, known, ours)
     _put_names(editor, container, wanted)
     _put_annotations(editor, wanted)
     _check_result(editor, container, wanted)

@@ -40,6 +40,15 @@ def unreachable(flags: Mapping[str, str], mounts: Iterable[MountView]) -> tuple[
     return None
 
 
+def provides(mounts: Iterable[MountView], host_path: str, container_path: str, read_only: bool) -> bool:
+    """Whether a directory of the host is in the container already, at this path and at least as writable."""
+    found = _mount_of(container_path, mounts)
+    if found is None or not found.host_path or found.type in ("File", "FileOrCreate"):
+        return False
+    below = container_path.rstrip("/").removeprefix(found.container_path.rstrip("/"))
+    return found.host_path.rstrip("/") + below == host_path.rstrip("/") and (read_only or not found.read_only)
+
+
 def _mount_of(path: str, mounts: Iterable[MountView]) -> MountView | None:
     """The innermost mount that a path is in."""
     around = [mount for mount in mounts if is_below(path, mount.container_path)]

@@ -13,9 +13,12 @@ from kaudit_core.policy.versions import NEWEST, OLDEST, KubernetesVersion
 from kaudit_core.provisioning import drift, record
 from kaudit_core.provisioning import kubeadm_config as cluster_configuration
 from kaudit_core.provisioning import plan as planning
+from kaudit_core.provisioning.adoption import foreign_auditing
+from kaudit_core.provisioning.backups import check_backups, old_backups
 from kaudit_core.provisioning.files import Content, files_of, paths_of
 from kaudit_core.provisioning.host import read_host, read_originals
 from kaudit_core.provisioning.intent import AuditIntent
+from kaudit_core.provisioning.kubeadm_patch import kubeadm_patch_of
 from kaudit_core.provisioning.observed import PENDING, RECORD, HostFiles, HostRefused, inspected
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.settings import Settings
@@ -28,6 +31,7 @@ Plain = Mapping[str, Any]
 def check_settings(variables: Plain) -> dict[str, str]:
     """Directories on the host, by what they are for; raises SettingsError for variables that can't be used."""
     settings = Settings.from_variables(variables)
+    check_backups(variables)
     times = {name: _seconds(variables, name) for name in ("settle_seconds", "ready_timeout", "restore_after")}
     if times["restore_after"] <= times["ready_timeout"] + times["settle_seconds"]:
         raise ValueError(
@@ -114,7 +118,8 @@ def enable_plan(
     settings = Settings.from_variables(variables)
     settings.check_version(policy_version(version))
     more = [Content(**content) for content in contents]
-    return planning.as_json(planning.plan_enable(host, settings, policy_sha256, _making(now, version), more))
+    plan = planning.plan_enable(host, settings, policy_sha256, _making(now, version), more)
+    return {**planning.as_json(plan), "foreign": foreign_auditing(host, plan.files)}
 
 
 def earlier_deployment(files: Plain, paths: Plain, variables: Plain, at: str) -> dict[str, Any]:
@@ -285,6 +290,8 @@ DECISIONS: dict[str, Callable[..., Any]] = {
     "probe": probe,
     "status": status,
     "ours": ours,
+    "kubeadm_patch": kubeadm_patch_of,
+    "old_backups": old_backups,
 }
 """What the action decide offers."""
 

@@ -6,16 +6,25 @@ from collections.abc import Set
 from typing import Any
 
 from kaudit_core.provisioning.intent import Mount
+from kaudit_core.provisioning.mounts import provides
 from kaudit_core.provisioning.pod import VOLUMES, items
+from kaudit_core.provisioning.pod_view import mounts_of
 from kaudit_core.provisioning.yaml_editor import Editor
 from kaudit_core.provisioning.yaml_source import Path
 
 
-def put_mount(editor: Editor, container: Path, mount: Mount, known: Set[str]) -> None:
-    """Have exactly this volume and this volumeMount; names in `known` are ours to change."""
+def put_mount(editor: Editor, container: Path, mount: Mount, known: Set[str], ours: Set[str]) -> None:
+    """Have exactly this volume and this volumeMount, unless a mount of others brings the directory in already.
+
+    known: names that are ours to change; ours: these and those that are wanted now.
+    """
     mounts = (*container, "volumeMounts")
-    _check_path_free(editor, mounts, mount)
     volume_at, mount_at = _find(editor, VOLUMES, mount.name), _find(editor, mounts, mount.name)
+    if volume_at is None and mount_at is None:
+        others = [view for view in mounts_of(editor, container) if view.name not in ours]
+        if provides(others, mount.host_path, mount.container_path, mount.read_only):
+            return
+    _check_path_free(editor, mounts, mount)
     volume, volume_mount = _volume(mount), _volume_mount(mount)
     if volume_at is not None and not _same(editor, volume_at, volume, mount_at, volume_mount):
         _check_ours(editor, container, mount, known, volume_at, mount_at)

@@ -76,8 +76,9 @@ def mounts_of(editor: Editor, container: Path) -> tuple[MountView, ...]:
         name, path = str(item.get("name", "")), str(item.get("mountPath", ""))
         found = volumes.get(name)
         host = found if isinstance(found, dict) else {}
-        view = MountView(
-            name, path, item.get("readOnly") is True, str(host.get("path", "")), str(host.get("type") or "")
-        )
+        source = str(host.get("path", ""))
+        if source and item.get("subPath"):
+            source = f"{source.rstrip('/')}/{item['subPath']}"
+        view = MountView(name, path, item.get("readOnly") is True, source, str(host.get("type") or ""))
         made.append(view)
     return tuple(made)

@@ -15,6 +15,13 @@ from kaudit_core.provisioning.flags import audit_flags, effective, parse_flags
 WAITING: Final = "waiting"
 PROVEN: Final = "proven"
 FAILED: Final = "failed"
+MISSED: Final = "missed"
+STOP: Final = "stop the container"
+RESTART: Final = "restart the kubelet"
+RESCAN: Final = 25.0
+"""Seconds in which a kubelet that works sees a manifest: it looks through them all every 20 (fileCheckFrequency)."""
+PATIENCE: Final = 60.0
+"""Seconds that the last step has at least: a new server is ready in 15, or 45 where the old one ends slowly."""
 ENDED_OFTEN: Final = 2
 """So many containers that started and ended are a crash loop: the kubelet only waits longer each time."""
 
@@ -67,6 +74,8 @@ class RestartWatch:
 
     before: process ids that don't count. logs_before: container logs that were there before. limit: seconds to get
     ready in, the settling not counted.
+    escalate: whether a kubelet that has missed the manifest is helped on: observe says so (missed), and the caller
+    takes the step that next_step names. steps: those that were taken.
     """
 
     flags: Mapping[str, str]
@@ -75,14 +84,19 @@ class RestartWatch:
     settle: float
     limit: float
     began: float
+    escalate: bool = False
+    steps: list[str] = field(default_factory=list)
     process: Process | None = None
     ready_since: float | None = None
     why: str = ""
     _ended: int = field(default=0, repr=False)
     _wrong_since: float | None = field(default=None, repr=False)
+    _step_at: float | None = field(default=None, repr=False)
 
     def observe(self, seen: Seen) -> str:
-        """What is proven after this look: waiting, proven, or failed (`why` says it)."""
+        """What is proven after this look: waiting, proven, failed (`why` says it), or missed."""
+        if self._missed(seen):
+            return MISSED
         found = [process for process in seen.processes if process.pid not in self.before]
         process = next((process for process in found if dict(seen.processes[process]) == dict(self.flags)), None)
         if process is not None or not found:
@@ -105,9 +119,36 @@ class RestartWatch:
             self.ready_since = seen.at
         if self.ready_since is not None:
             return PROVEN if seen.at - self.ready_since >= self.settle else WAITING
-        if seen.at - self.began <= self.limit or self._wrong_since is not None:
+        deadline = max(self.began + self.limit, (self._step_at or self.began) + PATIENCE if self.steps else 0)
+        if seen.at <= deadline or self._wrong_since is not None:
             return WAITING
         return self._fail(self._overdue(seen))
+
+    def asks_the_old(self, at: float) -> bool:
+        """Whether it matters by now if the old server still serves."""
+        return self.escalate and at - self.began >= RESCAN
+
+    def next_step(self, kubelet_runs: bool, at: float) -> str:
+        """The step to take now: without a kubelet nobody would start the container again that is stopped."""
+        self.steps.append(STOP if kubelet_runs and not self.steps else RESTART)
+        self._step_at, self._wrong_since = at, None
+        return self.steps[-1]
+
+    def _missed(self, seen: Seen) -> bool:
+        """Whether the kubelet has not acted on the manifest, long after it should have.
+
+        Then the old server runs and serves: one that is being stopped says that it is not ready. After a step, either
+        nothing was started since, or what was started has other flags.
+        """
+        since = self._step_at if self._step_at is not None else self.began
+        if not self.escalate or RESTART in self.steps or seen.at - since < RESCAN:
+            return False
+        found = [flags for process, flags in seen.processes.items() if process.pid not in self.before]
+        if any(dict(flags) == dict(self.flags) for flags in found):
+            return False
+        if self.steps:
+            return bool(found) or not seen.logs - self.logs_before
+        return not found and bool(seen.processes) and seen.status == 200
 
     def _fail(self, why: str) -> str:
         self.why = why

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from kaudit_core.provisioning import manifest
 from kaudit_core.provisioning.intent import AuditIntent
+from kaudit_core.provisioning.mounts import MountView
 from kaudit_core.provisioning.observed import HostFile, HostRefused
 from kaudit_core.provisioning.refusal import EditRefused
 
@@ -19,12 +20,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StartView:
-    """What the files say. mounts: names of mounts, None where nothing is mounted; annotations: None where none fit."""
+    """What the files say. mounts: None where nothing is mounted; annotations: None where none fit."""
 
     flags: Mapping[str, str]
     audit_flags: Mapping[str, str]
     annotations: Mapping[str, str] | None
-    mounts: frozenset[str] | None
+    mounts: tuple[MountView, ...] | None
 
 
 class Start(Protocol):
@@ -75,8 +76,7 @@ class StaticPod:
     def view(self) -> StartView:
         """What the manifest says."""
         found = self._edited(lambda: manifest.inspect(self.file.text))
-        mounts = frozenset(mount.name for mount in found.mounts)
-        return StartView(found.flags, found.audit_flags, found.annotations, mounts)
+        return StartView(found.flags, found.audit_flags, found.annotations, found.mounts)
 
     def apply(self, intent: AuditIntent, previous: AuditIntent | None) -> Edits:
         """The manifest with the intent in it."""

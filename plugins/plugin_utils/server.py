@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .host import Host
 
 PODS = "/var/log/pods"
@@ -18,3 +20,39 @@ def container_logs(host: Host) -> list[str]:
     found = host.command(["find", PODS, "-path", wanted, "-printf", "%T@ %p\\n"], fine=(0, 1))
     dated = [line.partition(" ") for line in found.splitlines() if " " in line]
     return [path for _, _, path in sorted(dated, key=lambda each: float(each[0]))]
+
+
+def kubelet_runs(host: Host) -> bool:
+    """Whether there is a kubelet that could act: its unit is active, and its process not stopped by a signal."""
+    active = host.command(["systemctl", "is-active", "kubelet"], fine=range(5)).strip() == "active"
+    states = host.command(["ps", "-C", "kubelet", "-o", "stat="], fine=(0, 1)).split()
+    return active and any(not state.startswith(("T", "Z")) for state in states)
+
+
+def stop_container(host: Host, pids: Sequence[int]) -> str:
+    """Stop the API server's container, by its runtime or else by a signal; return what went wrong."""
+    return _try(host, ["sh", "-c", _STOP, "sh", *map(str, pids)])
+
+
+def restart_kubelet(host: Host) -> str:
+    """Start the kubelet again; return what went wrong."""
+    return _try(host, ["systemctl", "restart", "kubelet"])
+
+
+def _try(host: Host, argv: list[str]) -> str:
+    result = host.module("command", {"argv": argv})
+    return "" if result.get("rc") == 0 else str(result.get("stderr") or result.get("msg"))
+
+
+# By the process's own container: one that the kubelet has started meanwhile is not stopped.
+_STOP = """
+for pid; do
+    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = kube-apiserver ] || continue
+    id=$(grep -oE '[0-9a-f]{64}' "/proc/$pid/cgroup" | tail -n 1)
+    if [ -n "$id" ] && command -v crictl >/dev/null; then
+        crictl stop --timeout 30 "$id"
+    else
+        kill -TERM "$pid"
+    fi
+done
+"""

@@ -8,7 +8,10 @@ import pytest
 
 from kaudit_core.provisioning.restart import (
     FAILED,
+    MISSED,
     PROVEN,
+    RESTART,
+    STOP,
     WAITING,
     Process,
     RestartWatch,
@@ -251,3 +254,106 @@ def test_hostile_last_words_are_single_lines() -> None:
     lines = last_words("E1121 a\u2028E1121 b\x85E1121 c\rE1121 \x1b[31m\udcff", "")
 
     assert ["E1121 a", "E1121 b", "E1121 c", "E1121 \x1b[31m\udcff"] == lines
+
+
+def escalated(*looks: Look, kubelet_runs: bool = True) -> tuple[str, list[tuple[float, str]], str]:
+    """How it ended where a kubelet that missed the manifest is helped on, which steps that took, and why it failed."""
+    watch = RestartWatch(FLAGS, frozenset([OLD.pid]), frozenset(["0.log"]), SETTLE, LIMIT, began=0, escalate=True)
+    steps = []
+    verdict = WAITING
+    for look in looks:
+        processes = {**dict.fromkeys(look.old, OTHER), **dict.fromkeys(look.right, FLAGS)}
+        processes |= dict.fromkeys(look.wrong, OTHER)
+        logs = frozenset(["0.log", *(f"new-{number}.log" for number in range(look.logs))])
+        verdict = watch.observe(Seen(look.at, processes, look.status, logs))
+        if verdict == MISSED:
+            steps.append((look.at, watch.next_step(kubelet_runs, look.at)))
+        elif verdict != WAITING:
+            break
+    return verdict, steps, watch.why
+
+
+def serving(since: float, until: float) -> list[Look]:
+    """The old server as if nothing had happened."""
+    return [Look(since + step, status=200, old=(OLD,)) for step in range(int(until - since) + 1)]
+
+
+def nothing(since: float, until: float, logs: int = 0) -> list[Look]:
+    """No server at all."""
+    return [Look(since + step, logs=logs) for step in range(int(until - since) + 1)]
+
+
+missed = {
+    "seen-at-the-rescan": ([*serving(0, 24), *nothing(25, 35), *steady(36, 80)], True, (PROVEN, [])),
+    "stopped-and-started-anew": (
+        [*serving(0, 25), *nothing(26, 40), *steady(41, 80)],
+        True,
+        (PROVEN, [(25, STOP)]),
+    ),
+    "a-stop-is-not-enough": (
+        [*serving(0, 25), *nothing(26, 60), *steady(61, 100)],
+        True,
+        (PROVEN, [(25, STOP), (50, RESTART)]),
+    ),
+    "the-old-manifest-is-started-once-more": (
+        [
+            *serving(0, 25),
+            *nothing(26, 40),
+            Look(41, wrong=(LATER,), status=200),
+            *[Look(42 + step, wrong=(LATER,), status=200) for step in range(9)],
+            *nothing(51, 60),
+            *steady(61, 100),
+        ],
+        True,
+        (PROVEN, [(25, STOP), (50, RESTART)]),
+    ),
+    "without-a-kubelet-nothing-is-stopped": (
+        [*serving(0, 30), *nothing(31, 40), *steady(41, 80)],
+        False,
+        (PROVEN, [(25, RESTART)]),
+    ),
+    "an-old-one-that-ends-slowly-is-no-miss": (
+        [*serving(0, 3), *[Look(4 + step, status=500, old=(OLD,)) for step in range(40)], *steady(45, 80)],
+        True,
+        (PROVEN, []),
+    ),
+    "a-new-one-that-is-not-ready-is-no-miss": (
+        [*[Look(step, (NEW,), 500) for step in range(60)], *steady(60, 100)],
+        True,
+        (PROVEN, []),
+    ),
+    "a-new-one-that-crashes-is-no-miss": (
+        [*serving(0, 25), *nothing(26, 40), Look(41, (NEW,), logs=1), *nothing(42, 49, logs=1), *nothing(50, 60, 2)],
+        True,
+        (FAILED, [(25, STOP)]),
+    ),
+    "nothing-helps": ([*serving(0, 160)], False, (FAILED, [(25, RESTART)])),
+}
+
+
+@pytest.mark.parametrize(("looks", "kubelet_runs", "expected"), missed.values(), ids=missed)
+def test_kubelet_that_missed_the_manifest_is_helped_on(
+    looks: list[Look], kubelet_runs: bool, expected: tuple[str, list[tuple[float, str]]]
+) -> None:
+    """Step by step, and never where the kubelet has acted."""
+    verdict, steps, _ = escalated(*looks, kubelet_runs=kubelet_runs)
+
+    assert expected == (verdict, steps)
+
+
+def test_last_step_has_its_time() -> None:
+    """Where the limit is short, the server that a restarted kubelet starts may still get ready."""
+    watch = RestartWatch(FLAGS, frozenset([OLD.pid]), frozenset(), SETTLE, 30, began=0, escalate=True)
+
+    assert MISSED == watch.observe(Seen(26, {OLD: OTHER}, 200))
+    assert RESTART == watch.next_step(kubelet_runs=False, at=26)
+    assert WAITING == watch.observe(Seen(85, {}, 0))
+    assert FAILED == watch.observe(Seen(87, {}, 0))
+    assert "after 30 s no API server runs" == watch.why
+
+
+def test_nobody_is_helped_unasked() -> None:
+    """While what was before is put back, the kubelet is left alone."""
+    assert (FAILED, 101, "after 100 s the old API server still runs: the kubelet has not taken the manifest up") == end(
+        *serving(0, 120)
+    )
