@@ -229,6 +229,11 @@ def _path(given: Mapping[str, Any], key: str) -> str:
             f"{variable}: {dirname(value)} holds other things too, and its directory is mounted into the API server;"
             f" give it one of its own, for example {dirname(value).rstrip('/')}/audit"
         )
+    if value.startswith("/var/log/audit/"):
+        raise SettingsError(
+            f"{variable}: /var/log/audit is auditd's, and SELinux lets no container write there (pitfall P33); use"
+            " another directory, for example /var/log/kubernetes/audit"
+        )
     return value
 
 

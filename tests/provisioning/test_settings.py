@@ -203,6 +203,7 @@ refused: dict[str, tuple[dict[str, Any], str]] = {
         {"log_truncate_enabled": True, "log_truncate_max_batch_size": 102_399},
         "events of 102400 bytes never fit into batches of 102399",
     ),
+    "log-in-auditds-directory": ({"log_path": "/var/log/audit/kube/a.log"}, "/var/log/audit is auditd's, and SELinux"),
     "flag-with-a-variable": ({"extra_flags": {"audit-log-path": "/x"}}, "set apiserver_audit_log_path"),
     "policy-flag": ({"extra_flags": {"audit-policy-file": "/x"}}, "set audit_policy_path"),
     "flag-with-underscores": (
