@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kaudit_core.provisioning import record
+from kaudit_core.provisioning.disk import Room, budget
 from kaudit_core.provisioning.files import files_of
 from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.intent import AuditIntent
@@ -17,20 +18,43 @@ ON: Final = "on"
 OFF: Final = "off"
 UNFINISHED: Final = "unfinished"
 FOREIGN: Final = "not by kaudit"
+UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a master beside its files.
+
+    ready: whether its API server is. log_bytes: of the log's file, -1 where there is none.
+    event: of a request that was just made: "came" into the log, "missing", or "" where no request was made.
+    room: what tasks/room.yml prints of the log's file system, "" where nobody looked.
+    kubeadm_changed: whether kubeadm's ConfigMap is another one than deployed.
+    receiver: shown, problem, and the probe's msg and addresses.
+    """
+
+    ready: bool
+    log_bytes: int = -1
+    event: str = ""
+    room: str = ""
+    kubeadm_changed: bool = False
+    receiver: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Status:
     """One master.
 
-    policy: sha256 of what is in force, "" for none; since: by the host's clock; receiver: where its events go, "" for
-    nowhere; drift: sentences.
+    policy: sha256 of what is in force, "" for none; since: by the host's clock; flags: as deployed; drift: sentences.
+    log_bytes: of the log's file without rotated segments, None where there is none; receiver: where its events go, ""
+    for nowhere.
     """
 
     master: str
     auditing: str
     policy: str = ""
     since: str = ""
+    flags: dict[str, str] = field(default_factory=dict)
+    log_bytes: int | None = None
     receiver: str = ""
     drift: list[str] = field(default_factory=list)
 
@@ -39,8 +63,7 @@ def status_of(
     master: str,
     host: Host,
     servers: Sequence[Mapping[str, Any]],
-    ready: bool,
-    log_there: bool,
+    look: Look,
     wanted: tuple[Settings, str] | None,
 ) -> Status:
     """Compare a host with its record; `wanted`: also with the inventory's settings and its policy's sha256."""
@@ -48,13 +71,18 @@ def status_of(
     made = Status(master, _auditing(host, entry))
     if entry is not None:
         made.policy, made.since = entry["policy_sha256"], entry["since"]
-        made.drift += _host_drift(host, AuditIntent.from_json(entry["intent"]), entry)
-        log = entry["intent"]["flags"].get("audit-log-path")
-        made.drift += [f"{log} is missing"] if log and not log_there else []
+        intent = AuditIntent.from_json(entry["intent"])
+        made.flags = {name: value for name, value in intent.flags.items() if value is not None}
+        made.log_bytes = None if look.log_bytes < 0 else look.log_bytes
+        made.drift += _host_drift(host, intent, entry)
+        made.drift += _log_drift(made.flags, look)
     if host.pending is not None:
         how = "the timer has restored what was before" if host.restored else "its timer may still restore"
         made.drift.append(f"deployment {host.pending['id']} was never finished ({how}); run enable.yml again")
-    made.drift += _server_drift(host, servers, ready)
+    made.receiver = str(look.receiver.get("shown") or "")
+    made.drift += [*receiver_drift(look.receiver), *_server_drift(host, servers, look.ready)]
+    if look.kubeadm_changed:
+        made.drift.append("ConfigMap kubeadm-config differs: kubeadm upgrade would undo auditing; run enable.yml")
     if wanted is not None:
         made.drift += _wanted_drift(entry, *wanted)
     return made
@@ -90,6 +118,21 @@ def _host_drift(host: Host, intent: AuditIntent, entry: record.Entry) -> Iterato
 
 def _gone(each: Mapping[str, Any]) -> str:
     return "the policy is gone" if each["keep"].startswith("policies/") else f"{each['path']} is gone"
+
+
+def _log_drift(flags: Mapping[str, str], look: Look) -> Iterator[str]:
+    """The log as it is against what was deployed."""
+    path = flags.get("audit-log-path", "-")
+    if path == "-":
+        return
+    if look.log_bytes < 0:
+        yield f"{path} is missing"
+    elif look.event == "missing":
+        yield f"{path} does not grow: it has no event of a request that was just made"
+    if look.room:
+        wanted = budget(*(int(flags.get(f"audit-log-{name}", 0)) for name in ("maxsize", "maxbackup")))
+        if wanted and (lack := Room.parse(look.room).lack(wanted)):
+            yield lack
 
 
 def _flag_drift(what: str, found: Mapping[str, str], intent: AuditIntent) -> Iterator[str]:

@@ -15,6 +15,7 @@ from kaudit_core.provisioning import kubeadm_config as cluster_configuration
 from kaudit_core.provisioning import plan as planning
 from kaudit_core.provisioning.adoption import foreign_auditing
 from kaudit_core.provisioning.backups import check_backups, old_backups
+from kaudit_core.provisioning.disk import Room
 from kaudit_core.provisioning.files import Content, files_of, paths_of
 from kaudit_core.provisioning.host import read_host, read_originals
 from kaudit_core.provisioning.intent import AuditIntent
@@ -163,23 +164,21 @@ def rollback_plan(
 def disk_budget(variables: Plain, told: str) -> str:
     """What the log may take, in words; raises HostRefused where the file system that it is on can't hold it.
 
-    told: what tasks/disk.yml prints: the bytes free, the bytes that segments take already, and the mount point.
+    told: what tasks/room.yml prints.
     """
-    settings = Settings.from_variables(variables)
-    free, taken, mounted = told.strip().split(maxsplit=2)
-    room, wanted = int(free) + int(taken), settings.disk_budget
+    settings, room = Settings.from_variables(variables), Room.parse(told)
+    wanted = settings.disk_budget
     if wanted is None:
         raise HostRefused(
             "apiserver_audit_log_max_size or apiserver_audit_log_max_backup is 0, so nothing bounds what the log takes"
-            f" of {mounted}; set both, or apiserver_audit_check_disk: false"
+            f" of {room.mounted}; set both, or apiserver_audit_check_disk: false"
         )
-    if wanted > room:
+    if lack := room.lack(wanted):
         raise HostRefused(
-            f"{settings.log_path}: the log may take {wanted / 1e6:,.0f} MB (max_size x (max_backup + 1)), and {mounted}"
-            f" has {room / 1e6:,.0f} MB for it; lower apiserver_audit_log_max_backup or apiserver_audit_log_max_size,"
+            f"{settings.log_path}: {lack}; lower apiserver_audit_log_max_backup or apiserver_audit_log_max_size,"
             " make room, or set apiserver_audit_check_disk: false"
         )
-    return f"{wanted / 1e6:,.0f} MB of {room / 1e6:,.0f} MB on {mounted}"
+    return f"{wanted / 1e6:,.0f} MB of {(room.free + room.taken) / 1e6:,.0f} MB on {room.mounted}"
 
 
 def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now: str, version: str) -> dict[str, Any]:
@@ -191,20 +190,13 @@ def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now:
 def status(
     master: str, files: Plain, others: Plain, servers: Plain, paths: Plain, look: Plain, wanted: Plain | None
 ) -> dict[str, Any]:
-    """The state of one master; `look`: ready, log_there, kubeadm_changed, receiver (shown, problem, and the probe's
-    msg and addresses); `wanted`: variables and policy_sha256.
-    """
+    """The state of one master; `look`: drift.Look's fields; `wanted`: variables and policy_sha256."""
     try:
         host = read_host(paths, files["results"], others["results"], servers["processes"])
         asked = (Settings.from_variables(wanted["variables"]), wanted["policy_sha256"]) if wanted else None
-        found = drift.status_of(master, host, servers["processes"], look["ready"], look["log_there"], asked)
+        found = drift.status_of(master, host, servers["processes"], drift.Look(**look), asked)
     except HostRefused as error:
-        return asdict(drift.Status(master, "unknown", drift=[str(error)]))
-    receiver = look.get("receiver") or {}
-    found.receiver = str(receiver.get("shown") or "")
-    found.drift += drift.receiver_drift(receiver)
-    if look["kubeadm_changed"]:
-        found.drift.append("ConfigMap kubeadm-config differs: kubeadm upgrade would undo auditing; run enable.yml")
+        return asdict(drift.Status(master, drift.UNKNOWN, drift=[str(error)]))
     return asdict(found)
 
 

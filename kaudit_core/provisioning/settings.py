@@ -11,6 +11,7 @@ from typing import Any, Final
 from kaudit_core.policy.versions import KubernetesVersion
 from kaudit_core.provisioning.aliyun import aliyun_cluster, aliyun_env
 from kaudit_core.provisioning.backend_flags import LOG, WEBHOOK, Backend, backend_flags, whole_number
+from kaudit_core.provisioning.disk import budget
 from kaudit_core.provisioning.intent import AuditIntent, Mount
 from kaudit_core.provisioning.record import DEPLOYMENT_ANNOTATION
 from kaudit_core.provisioning.refusal import SettingsError
@@ -18,7 +19,6 @@ from kaudit_core.provisioning.refusal import SettingsError
 POLICY_ANNOTATION: Final = "kaudit.k8s/policy-sha256"
 WEBHOOK_ANNOTATION: Final = "kaudit.k8s/webhook-sha256"
 """Of the kubeconfig: the server reads it only when it starts (pitfall P4)."""
-MEGABYTE: Final = 1024 * 1024
 ROTATION_CAN_BE_OFF: Final = KubernetesVersion(1, 36)
 
 POLICY_MOUNT: Final = "kaudit-policy"
@@ -139,9 +139,7 @@ class Settings:
     @property
     def disk_budget(self) -> int | None:
         """The most bytes that the log and its rotated segments take; None when nothing bounds them."""
-        if not (self.log_max_size and self.log_max_backup):
-            return None
-        return self.log_max_size * MEGABYTE * (self.log_max_backup + 1)
+        return budget(self.log_max_size, self.log_max_backup)
 
     def intent(self, policy_sha256: str, deployment: str) -> AuditIntent:
         """What the manifest shall hold for one policy, in one deployment."""

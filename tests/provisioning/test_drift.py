@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from kaudit_core.provisioning import manifest
-from kaudit_core.provisioning.drift import status_of
+from kaudit_core.provisioning.differing import differing
+from kaudit_core.provisioning.drift import Look, Status, status_of
 from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.observed import HostFile, HostFiles
 from kaudit_core.provisioning.settings import Settings
@@ -31,6 +32,7 @@ ENTRY = {
     "intent": INTENT.as_json(),
     "since": "2026-11-21T04:30:10Z",
 }
+WELL = Look(ready=True, log_bytes=5, event="came", room="1100000000 53433600 /var/log", kubeadm_changed=False)
 WANTED = (SETTINGS, POLICY.sha256)
 
 
@@ -50,14 +52,16 @@ def edited(old: str, new: str) -> Host:
     return replace(DEPLOYED, start=StaticPod(HostFile(MANIFEST.path, text.encode())))
 
 
-def drift(host: Host, flags: dict[str, str] | None = None, **look: Any) -> list[str]:
+def drift(
+    host: Host, flags: dict[str, str] | None = None, wanted: tuple[Settings, str] | None = None, **look: Any
+) -> list[str]:
     """The differences found on a host that runs one server with these flags."""
-    given = {"ready": True, "log_there": True, "wanted": None} | look
-    return status_of("m1", host, [{"audit_flags": FLAGS if flags is None else flags}], **given).drift
+    servers = [{"audit_flags": FLAGS if flags is None else flags}]
+    return status_of("m1", host, servers, replace(WELL, **look), wanted).drift
 
 
 def test_a_master_as_deployed_has_no_drift() -> None:
-    found = status_of("m1", DEPLOYED, [{"audit_flags": FLAGS}], True, True, WANTED)
+    found = status_of("m1", DEPLOYED, [{"audit_flags": FLAGS}], WELL, WANTED)
 
     assert ("on", POLICY.sha256, "2026-11-21T04:30:10Z", []) == (found.auditing, found.policy, found.since, found.drift)
 
@@ -76,7 +80,7 @@ def test_a_master_as_deployed_has_no_drift() -> None:
     ],
 )
 def test_the_state_is_named(host: Host, wanted: str) -> None:
-    assert wanted == status_of("m1", host, [], True, True, None).auditing
+    assert wanted == status_of("m1", host, [], WELL, None).auditing
 
 
 @pytest.mark.parametrize(
@@ -128,8 +132,57 @@ def test_a_server_that_is_not_ready_is_named() -> None:
     assert ["the API server is not ready"] == drift(DEPLOYED, ready=False)
 
 
-def test_a_log_that_is_missing_is_named() -> None:
-    assert ["/var/log/kubernetes/audit/audit.log is missing"] == drift(DEPLOYED, log_there=False)
+@pytest.mark.parametrize(
+    ("look", "found"),
+    [
+        ({"log_bytes": -1, "event": ""}, "/var/log/kubernetes/audit/audit.log is missing"),
+        (
+            {"event": "missing"},
+            "/var/log/kubernetes/audit/audit.log does not grow: it has no event of a request that was just made",
+        ),
+        (
+            {"room": "1000000000 0 /var/log"},
+            "the log may take 1,153 MB (max_size x (max_backup + 1)), and /var/log has 1,000 MB for it",
+        ),
+        (
+            {"kubeadm_changed": True},
+            "ConfigMap kubeadm-config differs: kubeadm upgrade would undo auditing; run enable.yml",
+        ),
+    ],
+)
+def test_what_is_seen_beside_the_files_is_named(look: dict[str, Any], found: str) -> None:
+    assert [found] == drift(DEPLOYED, **look)
+
+
+@pytest.mark.parametrize("look", [{"event": ""}, {"room": ""}, {"room": "1153433600 0 /"}])
+def test_what_was_not_looked_at_or_is_enough_is_no_drift(look: dict[str, Any]) -> None:
+    assert [] == drift(DEPLOYED, **look)
+
+
+def one(name: str, auditing: str = "on", policy: str = "aa", **flags: str) -> dict[str, Any]:
+    """A master's status, as far as it is compared with others."""
+    return {"master": name, "auditing": auditing, "policy": policy, "flags": {"audit-log-maxage": "30", **flags}}
+
+
+@pytest.mark.parametrize(
+    ("masters", "clusters", "found"),
+    [
+        ([one("m1"), one("m2")], "aa", []),
+        ([one("m1"), one("m2", policy="bb")], "aa", ["cluster a: policy: aa (m1), bb (m2)"]),
+        ([one("m1"), one("m2", policy="bb")], "ab", []),
+        ([one("m1"), one("m2", "off", ""), one("m3")], "aaa", ["cluster a: auditing: on (m1, m3), off (m2)"]),
+        ([one("m1"), one("m2", "unknown", "")], "aa", []),
+        (
+            [one("m1"), one("m2"), one("m3", **{"audit-log-compress": "true"})],
+            "aaa",
+            ["cluster a: --audit-log-compress: absent (m1, m2), true (m3)"],
+        ),
+    ],
+)
+def test_masters_of_a_cluster_that_differ_are_named(
+    masters: list[dict[str, Any]], clusters: str, found: list[str]
+) -> None:
+    assert found == differing(masters, list(clusters))
 
 
 def test_an_inventory_that_wants_more_is_named() -> None:
@@ -142,6 +195,6 @@ def test_an_inventory_that_wants_more_is_named() -> None:
 
 
 def test_hostile_text_is_escaped_in_the_table() -> None:
-    row = {"master": "m1", "auditing": "on", "policy": "", "since": "", "drift": ["--audit-log-path is \x1b[2J"]}
+    row = asdict(Status("m1", "on", drift=["--audit-log-path is \x1b[2J"]))
 
-    assert "\x1b" not in status_text([row])
+    assert "\x1b" not in status_text([row], ["policy: \x1b[2J (m1)"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kaudit_core.provisioning import manifest
-from kaudit_core.provisioning.drift import receiver_drift, status_of
+from kaudit_core.provisioning.drift import Look, receiver_drift, status_of
 from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.observed import HostFile
 from kaudit_core.provisioning.settings import Settings
@@ -35,10 +35,10 @@ def deployed(settings: Settings, **changes: Any) -> Host:
     return Host(StaticPod(file), policy_of("policy"), [entry], None, False)
 
 
-def drift(host: Host, wanted: Settings, log_there: bool = True) -> list[str]:
+def drift(host: Host, wanted: Settings, log_bytes: int = 5) -> list[str]:
     """Against the inventory's settings, with the server that the manifest asks for."""
     servers = [{"audit_flags": dict(host.start.view().audit_flags)}]
-    return status_of("m1", host, servers, True, log_there, (wanted, POLICY.sha256)).drift
+    return status_of("m1", host, servers, Look(True, log_bytes), (wanted, POLICY.sha256)).drift
 
 
 def test_a_receiver_as_deployed_is_no_drift() -> None:
@@ -66,8 +66,8 @@ def test_what_could_not_be_put_together_is_not_compared() -> None:
 def test_without_a_log_none_is_missed() -> None:
     alone = replace(SENDING, backends=("webhook",))
 
-    assert [] == drift(deployed(alone), alone, log_there=False)
-    assert ["/var/log/kubernetes/audit/audit.log is missing"] == drift(deployed(SENDING), SENDING, log_there=False)
+    assert [] == drift(deployed(alone), alone, log_bytes=-1)
+    assert ["/var/log/kubernetes/audit/audit.log is missing"] == drift(deployed(SENDING), SENDING, log_bytes=-1)
 
 
 @pytest.mark.parametrize(
