@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from kaudit_core.provisioning import manifest
-from kaudit_core.provisioning.drift import Look, receiver_drift, status_of
+from kaudit_core.provisioning.drift import Look, Status, receiver_drift, status_of
 from kaudit_core.provisioning.host import Host
 from kaudit_core.provisioning.observed import HostFile
 from kaudit_core.provisioning.settings import Settings
@@ -89,8 +89,8 @@ def test_whether_it_answers(look: dict[str, Any], found: list[str]) -> None:
 
 
 def test_the_table_shows_where_events_go() -> None:
-    one = {"master": "m1", "auditing": "on", "policy": "", "since": "", "drift": []}
-    text = status_text([{**one, "receiver": "https://r:1/x at 10.96.0.7"}, {**one, "receiver": ""}])
+    statuses = [Status("m1", "on", receiver="https://r:1/x at 10.96.0.7"), Status("m2", "on")]
+    text = status_text([asdict(each) for each in statuses])
 
     assert "RECEIVER" in text and "https://r:1/x at 10.96.0.7" in text
 
