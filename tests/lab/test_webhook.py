@@ -273,6 +273,14 @@ def test_webhook_alone(site: Site, enabled: Run) -> None:
     wait_until(lambda: site.has("m1", name), "the event")
 
 
+def test_going_back_asks_the_receiver_of_before(site: Site, enabled: Run) -> None:
+    """By the kubeconfig that was kept; then both backends are there again."""
+    run = succeed(site.run("rollback"))
+
+    assert f"--audit-log-path={LOG}" in audit_flags(site.lab, "m1")
+    assert re.search(r"m1: https://kaudit-receiver:8443/\S+ at \S+, as m1 has accepted [1-9]\d* events", run.said)
+
+
 def test_disabling_takes_it_all_away(site: Site, enabled: Run) -> None:
     """The manifests' bytes of before, no kubeconfig, no key, no state."""
     succeed(site.run("disable", apiserver_audit_keep_logs=False))

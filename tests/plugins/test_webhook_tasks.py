@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kaudit_core.provisioning.webhook import from_variables
 from tests.receiver.certificates import Authority
 from tests.receiver.running import Running, client_tls
 
@@ -33,6 +35,12 @@ COUNT = f"""
     - {ROLE % "ask_receiver"}
       vars: {{__more_than: 0}}
     - ansible.builtin.debug: {{msg: "ACCEPTED {{{{ __apiserver_audit_receiver.accepted }}}}"}}
+"""
+BACK = f"""
+- hosts: masters
+  gather_facts: false
+  tasks:
+    - {ROLE % "webhook_back"}
 """
 EVENT = b'{"level":"Metadata","stage":"Panic","requestURI":"/"}'
 EVENTS = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[%s]}' % EVENT
@@ -131,3 +139,23 @@ def test_waiting_for_events(running: Running, authority: Authority, client: tupl
 
     assert 0 == code, text
     assert "ACCEPTED 1" in text
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["answers", "gone"])
+def test_going_back_asks_the_receiver_of_then(
+    running: Running, authority: Authority, client: tuple[Path, Path], tmp_path: Path, there: bool
+) -> None:
+    """By the kubeconfig that the deployment kept on the host."""
+    given = variables(running.port if there else 1, authority, client)
+    values = {name.removeprefix("apiserver_audit_webhook_"): value for name, value in given.items()}
+    values["client_certificate"] = client[0].read_text()
+    (tmp_path / "contents").mkdir()
+    (tmp_path / "contents/0123").write_text(from_variables(values, "m1", datetime.now(UTC)).kubeconfig)
+    change = {"secret": True, "keep": "contents/0123"}
+    plan = {"files": [{"secret": False, "keep": ""}, change], "pending": {"intent": {"host_aliases": {}}}}
+    decided = {"__apiserver_audit_decided": {"decision": plan}, "apiserver_audit_state_directory": str(tmp_path)}
+    code, text = play(tmp_path, BACK, **decided)
+
+    assert there == (code == 0), text
+    assert there != ("does not take events: step TCP: " in text)
+    assert client[1].read_text().splitlines()[1] not in text
