@@ -76,15 +76,17 @@ def test_one_outage_is_enough(frozen: Run) -> None:
     assert ["m1"] == frozen.restarts
 
 
+@pytest.fixture(scope="class")
+def forbidden(one: Lab, policies: list[Path], frozen: Run) -> Iterator[tuple[tuple[str, str], Run]]:
+    """The kubelet is stopped, and systemd lets nobody start it."""
+    before = server(one, "m1"), one.read("m1", MANIFEST)
+    one.ssh("m1", ["sh", "-ec", FORBID])
+    yield before, enable(one, policies[0])
+    one.ssh("m1", ["sh", "-ec", ALLOW])
+
+
 class TestAKubeletThatCannotBeStarted:
     """Nothing of the change stays, and the server that runs is left alone."""
-
-    @pytest.fixture(scope="class")
-    def forbidden(self, one: Lab, policies: list[Path], frozen: Run) -> Iterator[tuple[tuple[str, str], Run]]:
-        before = server(one, "m1"), one.read("m1", MANIFEST)
-        one.ssh("m1", ["sh", "-ec", FORBID])
-        yield before, enable(one, policies[0])
-        one.ssh("m1", ["sh", "-ec", ALLOW])
 
     def test_the_cause_is_named(self, forbidden: tuple[tuple[str, str], Run]) -> None:
         _, run = forbidden

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from kaudit_core.provisioning.k3s import edit
 from kaudit_core.provisioning.manifest import apply, remove
-from kaudit_core.provisioning.refusal import SettingsError
+from kaudit_core.provisioning.refusal import EditRefused, SettingsError
 from tests.provisioning.manifests import kubeadm
 from tests.provisioning.test_settings import settings
+from tests.provisioning.units import PLAIN, k3s
 
 CLUSTER = "c12ba20aa0f1e4b8b9c5d3e2f1a0b9f0b"
 GUIDE = f"""\
@@ -69,3 +71,11 @@ def test_cluster_is_refused(change: dict[str, Any], message: str) -> None:
 
     assert str(caught.value).startswith("apiserver_audit_aliyun_logs: ")
     assert message in str(caught.value)
+
+
+def test_k3s_has_no_place_for_them() -> None:
+    """Silently left out, they would leave Logtail without a log."""
+    intent = settings(aliyun_logs="c1").intent("0", "1")
+
+    with pytest.raises(EditRefused, match=r"99-kaudit.yaml: k3s has no place for the variable aliyun_logs_audit-c1 of"):
+        edit.apply(k3s(PLAIN), intent)

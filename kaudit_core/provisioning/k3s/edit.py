@@ -25,6 +25,7 @@ def apply(files: ServerFiles, intent: AuditIntent, previous: AuditIntent | None 
     """The files that change so that the API server gets the intent's flags; `previous` as in manifest.apply."""
     view = read_server(files)
     wanted = intent.after(previous) if previous else intent
+    _check_env(files.distribution, view, intent)
     if view.in_exec_start:
         edits = _in_exec_start(files, view, wanted)
     else:
@@ -55,6 +56,13 @@ def check_version(distribution: Distribution, version: str) -> None:
         oldest = ".".join(map(str, OLDEST_WITH_DROP_INS))
         problem = f"{distribution.name} {version} is older than {oldest} and can't be relied on to read config.yaml.d"
         raise EditRefused(f"{distribution.config}.d", 0, "", problem, f"upgrade {distribution.name} first")
+
+
+def _check_env(distribution: Distribution, view: ServerView, intent: AuditIntent) -> None:
+    """Refuse variables of a container: Logtail finds them in static pods, and would collect nothing here."""
+    if intent.env:
+        problem = f"{distribution.name} has no place for the variable {next(iter(intent.env))} of a static pod"
+        raise EditRefused(view.drop_in, 0, "", problem, "leave apiserver_audit_aliyun_logs empty here")
 
 
 def _text_of(files: ServerFiles, path: str) -> str | None:
