@@ -80,7 +80,7 @@ def status_of(
         how = "the timer has restored what was before" if host.restored else "its timer may still restore"
         made.drift.append(f"deployment {host.pending['id']} was never finished ({how}); run enable.yml again")
     made.receiver = str(look.receiver.get("shown") or "")
-    made.drift += [*receiver_drift(look.receiver), *_server_drift(host, servers, look.ready)]
+    made.drift += [*host.notes, *receiver_drift(look.receiver), *_server_drift(host, servers, look.ready)]
     if look.kubeadm_changed:
         made.drift.append("ConfigMap kubeadm-config differs: kubeadm upgrade would undo auditing; run enable.yml")
     if wanted is not None:
@@ -145,12 +145,17 @@ def _server_drift(host: Host, servers: Sequence[Mapping[str, Any]], ready: bool)
     """What runs against the manifest."""
     if not ready:
         yield "the API server is not ready"
-    flags = host.start.view().audit_flags
+    view, its = host.start.view(), host.start.what.removeprefix("the ")
+    flags = view.audit_flags
     for server in servers:
-        for name in {**flags, **server["audit_flags"]}:
-            if flags.get(name) != server["audit_flags"].get(name):
-                running = server["audit_flags"].get(name, "not at all")
-                yield f"the running API server has --{name} {running}, its manifest {flags.get(name, 'not at all')}"
+        running = server["audit_flags"]
+        if running is None:
+            yield "the journal no longer says with which flags the API server runs"
+            continue
+        for name in {**flags, **running} if view.complete else flags:
+            if flags.get(name) != running.get(name):
+                said = f"{running.get(name, 'not at all')}, its {its} {flags.get(name, 'not at all')}"
+                yield f"the running API server has --{name} {said}"
 
 
 def _wanted_drift(entry: record.Entry | None, settings: Settings, policy_sha256: str) -> Iterator[str]:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from kaudit_core.provisioning import record
 from kaudit_core.provisioning.files import files_of
+from kaudit_core.provisioning.k3s.silence import warning
+from kaudit_core.provisioning.k3s.starting import read_start
 from kaudit_core.provisioning.observed import (
     KUBEADM_ORIGINAL,
     LEGACY_ORIGINALS,
@@ -42,6 +44,8 @@ class Host:
     originals: Mapping[str, str] = field(default_factory=dict)
     state: str = ""
     kubeadm_original: HostFile | None = None
+    pids: frozenset[int] = frozenset()
+    notes: list[str] = field(default_factory=list)
 
     def sha256(self, path: str) -> str:
         """The sum of a file now, "" where it isn't there."""
@@ -81,6 +85,22 @@ class Host:
         return self.written is not None
 
     @property
+    def last_deployment(self) -> str:
+        """The deployment that the files name, "" for none; files that can't name one leave that to the record."""
+        annotations = self.start.view().annotations
+        if annotations is not None:
+            return annotations.get(record.DEPLOYMENT_ANNOTATION, "")
+        found = self.written or record.in_force(self.entries)
+        return str(found["id"]) if found else ""
+
+    @property
+    def writer(self) -> record.Entry | None:
+        """The deployment that put into the files at hand what is there of kaudit, whoever edited them since."""
+        if self.written is None and self.pending and self.pending["id"] == self.last_deployment:
+            return self.pending
+        return self.written or record.in_force(self.entries)
+
+    @property
     def backed_up(self) -> bool:
         """Whether the pending deployment's backup is what it shall be: perhaps only the policy was replaced since."""
         if self.pending is None or self.restored:
@@ -95,16 +115,16 @@ def read_host(
     results: Sequence[Mapping[str, Any]],
     others: Sequence[Mapping[str, Any]],
     processes: Sequence[Mapping[str, Any]] = (),
+    found: Mapping[str, Any] | None = None,
 ) -> Host:
-    """Read the files that came back; `paths` names manifest, policy and state. Raises HostRefused."""
+    """Read the files that came back; `paths` names manifest, policy and state, `found` a service. Raises HostRefused.
+
+    found: what find_start says of the start; None is kubeadm's.
+    """
     files = HostFiles(results)
-    file = files.get(paths["manifest"])
-    if file is None:
-        raise HostRefused(
-            f"{paths['manifest']}: no such file, so this is no master set up by kubeadm; k3s and RKE2 are not supported"
-            " yet, and a manifest elsewhere is named by apiserver_audit_manifest"
-        )
-    check_strays(file, others)
+    start: Start = read_start(found, files) if found and is_service(found) else static_pod(files, paths)
+    if isinstance(start, StaticPod):
+        check_strays(start.file, others)
     state = paths["state"]
     pending = files.json(f"{state}/{PENDING}", dict, PENDING_KEYS)
     restored = files.get(f"{state}/{RESTORED}") is not None
@@ -113,10 +133,13 @@ def read_host(
             f"{state}/{PENDING}: deployment {pending['id']} of an older kaudit was never finished; wait until its timer"
             " has restored what was before, and run the play again"
         )
+    entries = files.json(f"{state}/{RECORD}", list, (*record.KEPT, "outcome")) or []
     return Host(
-        start=StaticPod(file),
+        start=start,
+        notes=_silent(files, found["more"]) if found and is_service(found) and not record.in_force(entries) else [],
+        pids=frozenset(int(process["pid"]) for process in processes),
         files=files,
-        entries=files.json(f"{state}/{RECORD}", list, (*record.KEPT, "outcome")) or [],
+        entries=entries,
         pending=pending,
         restored=restored,
         running_since=max((str(process["started"]) for process in processes), default=""),
@@ -124,6 +147,28 @@ def read_host(
         state=state,
         kubeadm_original=files.get(f"{state}/{KUBEADM_ORIGINAL}"),
     )
+
+
+def is_service(found: Mapping[str, Any] | None) -> bool:
+    """Whether a service starts the API server, and no kubelet."""
+    return found is not None and found["distribution"] != "kubeadm"
+
+
+def _silent(files: HostFiles, paths: Sequence[str]) -> list[str]:
+    """What is to be said about policies that log nothing (pitfall P28)."""
+    found = {path: file.text for path in paths if (file := files.find(path)) and path.endswith((".yaml", ".yml"))}
+    return [said for path, text in found.items() if (said := warning(path, text))]
+
+
+def static_pod(files: HostFiles, paths: Mapping[str, str]) -> StaticPod:
+    """kubeadm's manifest; raises HostRefused without one."""
+    file = files.get(paths["manifest"])
+    if file is None:
+        raise HostRefused(
+            f"{paths['manifest']}: no such file, so this is no master set up by kubeadm; a manifest elsewhere is named"
+            " by apiserver_audit_manifest, a k3s or RKE2 server by apiserver_audit_distribution"
+        )
+    return StaticPod(file)
 
 
 def read_originals(files: HostFiles, paths: Mapping[str, str]) -> dict[str, str]:

@@ -6,27 +6,36 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from kaudit_core.policy.reader import read_policy
 from kaudit_core.policy.versions import NEWEST, OLDEST, KubernetesVersion
 from kaudit_core.provisioning import drift, record
 from kaudit_core.provisioning import kubeadm_config as cluster_configuration
 from kaudit_core.provisioning import plan as planning
+from kaudit_core.provisioning.access import api_access
 from kaudit_core.provisioning.adoption import foreign_auditing
 from kaudit_core.provisioning.backups import check_backups, old_backups
 from kaudit_core.provisioning.disk import Room
 from kaudit_core.provisioning.files import Content, files_of, paths_of
-from kaudit_core.provisioning.host import read_host, read_originals
+from kaudit_core.provisioning.host import Host, read_host, read_originals
 from kaudit_core.provisioning.intent import AuditIntent
+from kaudit_core.provisioning.k3s.starting import Server
 from kaudit_core.provisioning.kubeadm_patch import kubeadm_patch_of
-from kaudit_core.provisioning.observed import PENDING, RECORD, HostFiles, HostRefused, inspected
+from kaudit_core.provisioning.observed import PENDING, RECORD, HostFiles, HostRefused
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.settings import Settings
 from kaudit_core.provisioning.turns import serial_batches, turn_order
 from kaudit_core.verification.probes import choose_probe
 
 Plain = Mapping[str, Any]
+KUBEADM: Final = {
+    "distribution": "kubeadm",
+    "unit": "",
+    "policy_path": "/etc/kubernetes/audit/policy.yaml",
+    "webhook_path": "/etc/kubernetes/audit/webhook.yaml",
+}
+"""What find_start says where kubeadm's manifest starts the API server."""
 
 
 def check_settings(variables: Plain) -> dict[str, str]:
@@ -60,27 +69,8 @@ def _seconds(variables: Plain, name: str) -> float:
     return value
 
 
-def api_access(files: Plain, paths: Plain, override: Plain) -> dict[str, str]:
-    """Where the host's own API server listens, and the files of an administrator's certificate."""
-    path = paths["manifest"]
-    file = HostFiles(files["results"]).get(path)
-    if file is None:
-        raise HostRefused(
-            f"{path}: no such file, so this is no master set up by kubeadm; k3s and RKE2 are not supported yet, and a"
-            " manifest elsewhere is named by apiserver_audit_manifest"
-        )
-    flags = inspected(file).flags
-    address = override.get("address") or flags.get("advertise-address") or "127.0.0.1"
-    shown = f"[{address.strip('[]')}]" if ":" in address else address
-    pki = "/etc/kubernetes/pki"
-    return {
-        "url": f"https://{shown}:{flags.get('secure-port') or 6443}",
-        "ca": override.get("ca") or flags.get("client-ca-file") or f"{pki}/ca.crt",
-        "certificate": override.get("certificate")
-        or flags.get("kubelet-client-certificate")
-        or f"{pki}/apiserver-kubelet-client.crt",
-        "key": override.get("key") or flags.get("kubelet-client-key") or f"{pki}/apiserver-kubelet-client.key",
-    }
+def _host(files: Plain, others: Plain, servers: Plain, paths: Plain) -> Host:
+    return read_host(paths, files["results"], others["results"], servers["processes"], files.get("start"))
 
 
 def server_version(answer: Plain, files: Plain, paths: Plain, allow_untested: bool) -> str:
@@ -115,9 +105,11 @@ def enable_plan(
     contents: Sequence[Plain] = (),
 ) -> dict[str, Any]:
     """The plan for one master; contents: what its server reads beside the policy, as files.Content."""
-    host = read_host(paths, files["results"], others["results"], servers["processes"])
+    host = _host(files, others, servers, paths)
     settings = Settings.from_variables(variables)
     settings.check_version(policy_version(version))
+    if isinstance(host.start, Server):
+        host.start.check(settings, version)
     more = [Content(**content) for content in contents]
     plan = planning.plan_enable(host, settings, policy_sha256, _making(now, version), more)
     return {**planning.as_json(plan), "foreign": foreign_auditing(host, plan.files)}
@@ -157,7 +149,7 @@ def rollback_plan(
         raise HostRefused(
             f"{entry['policy_file']}: changed since it was deployed; put it back, or run enable.yml with that policy"
         )
-    host = read_host(paths, files["results"], others["results"], servers["processes"])
+    host = _host(files, others, servers, paths)
     return planning.as_json(planning.plan_back(host, entry, _making(now, version)))
 
 
@@ -183,7 +175,7 @@ def disk_budget(variables: Plain, told: str) -> str:
 
 def disable_plan(files: Plain, others: Plain, servers: Plain, paths: Plain, now: str, version: str) -> dict[str, Any]:
     """The plan that takes auditing away from one master."""
-    host = read_host(paths, files["results"], others["results"], servers["processes"])
+    host = _host(files, others, servers, paths)
     return planning.as_json(planning.plan_disable(host, _making(now, version)))
 
 
@@ -192,7 +184,7 @@ def status(
 ) -> dict[str, Any]:
     """The state of one master; `look`: drift.Look's fields; `wanted`: variables and policy_sha256."""
     try:
-        host = read_host(paths, files["results"], others["results"], servers["processes"])
+        host = _host(files, others, servers, paths)
         asked = (Settings.from_variables(wanted["variables"]), wanted["policy_sha256"]) if wanted else None
         found = drift.status_of(master, host, servers["processes"], drift.Look(**look), asked)
     except HostRefused as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from posixpath import dirname
 from typing import Any
 
 import kaudit_core
@@ -29,7 +30,8 @@ class Plan:
     restored: the timer has ended an earlier deployment, which goes into the record now.
     pending: written to the host before anything is changed there.
     ours: the intent that names whatever kaudit has put here so far, now or earlier.
-    leftovers: files of ours that go once no master of the cluster needs them.
+    leftovers: files of ours that go once no master of the cluster needs them, and left_in: directories that they and
+    others of ours were in. restart: whether a service has to be told to start anew; a resumed one may have been.
     """
 
     changed: bool
@@ -44,11 +46,14 @@ class Plan:
     ours: dict[str, Any]
     deployed_ever: bool
     leftovers: list[str]
+    left_in: list[str]
     audit_flags: dict[str, str]
     kubeadm_original: str
+    notes: list[str]
     resume: bool = False
     unproven: bool = False
     restored: bool = False
+    restart: bool = True
 
 
 @dataclass(frozen=True)
@@ -127,8 +132,8 @@ def _deployed(
     making: Making,
 ) -> Plan:
     """intent_as: what is wanted, in a deployment of this name."""
-    previous = record.intent_of(_writer(host))
-    last = _last_deployment(host)
+    previous = record.intent_of(host.writer)
+    last = host.last_deployment
     same = intent_as(last or making.deployment)
     reasons = _reasons(host, bool(host.start.apply(same, previous)), contents)
     if previous and reasons and dict(previous.host_aliases) != dict(same.host_aliases):
@@ -167,8 +172,8 @@ def _as_before(host: Host, path: str, secret: bool = False) -> FileChange:
 
 def plan_disable(host: Host, making: Making) -> Plan:
     """Take auditing away: the original's bytes where nobody else has changed a file since. Raises HostRefused."""
-    entry = _writer(host)
-    if entry is None and (last := _last_deployment(host)):
+    entry = host.writer
+    if entry is None and (last := host.last_deployment):
         raise HostRefused(
             f"{host.start.place}: its annotation names kaudit's deployment {last!r}, which is not in the record; put"
             " the record back, or take auditing and this annotation out by hand"
@@ -178,15 +183,15 @@ def plan_disable(host: Host, making: Making) -> Plan:
     reasons = [] if same and not host.unproven else ["auditing was enabled by kaudit"]
     resume = same and host.unproven and host.written is host.pending
     name = str(entry["id"]) if entry and resume else making.deployment
-    back = [_as_before(host, path) for path in _read_by_the_server(host) if host.kept(path)] if reasons else []
+    read = [each["path"] for each in _written_ever(host) if not each["starts"]] if reasons else []
+    back = [_as_before(host, path) for path in read if host.kept(path)]
     return _plan(host, Wanted(AuditIntent(), back, edits, reasons, name, "", resume), making)
 
 
-def _read_by_the_server(host: Host) -> list[str]:
-    """The files that deployments wrote for the server to read."""
+def _written_ever(host: Host) -> list[dict[str, Any]]:
+    """The files that deployments wrote, by the last one that did."""
     entries = [*host.entries, *([host.pending] if host.pending else [])]
-    found = [each for entry in entries for each in files_of(entry, host.start.place) if not each["starts"]]
-    return list(dict.fromkeys(each["path"] for each in found))
+    return list({each["path"]: each for entry in entries for each in files_of(entry, host.start.place)}.values())
 
 
 def _plan(host: Host, wanted: Wanted, making: Making) -> Plan:
@@ -213,6 +218,7 @@ def _plan(host: Host, wanted: Wanted, making: Making) -> Plan:
         **_of_before(host, wanted.resume),
     }
     made = [*host.entries, *([host.pending] if host.pending else []), pending]
+    new = [each for each in _written_ever(host) if not host.originals.get(each["path"])]
     return Plan(
         changed=bool(wanted.reasons),
         reasons=wanted.reasons,
@@ -225,12 +231,15 @@ def _plan(host: Host, wanted: Wanted, making: Making) -> Plan:
         deployment=wanted.name,
         ours=record.combined(made).as_json(),
         deployed_ever=bool(host.entries or host.pending),
-        leftovers=[path for path in _read_by_the_server(host) if not host.originals.get(path)],
+        leftovers=[each["path"] for each in new if not each["starts"]],
+        left_in=list(dict.fromkeys(dirname(each["path"]) for each in new)),
+        notes=host.notes,
         audit_flags=dict(host.start.changed(wanted.edits).view().audit_flags),
         kubeadm_original=host.kubeadm_original.text if host.kubeadm_original else "",
         resume=wanted.resume,
         unproven=host.unproven,
         restored=host.restored,
+        restart=not wanted.resume or bool(host.pids & {*(pending["before"] or [])}),
     )
 
 
@@ -273,25 +282,9 @@ def _reasons(host: Host, edited: bool, contents: Sequence[FileChange]) -> list[s
     return made
 
 
-def _writer(host: Host) -> record.Entry | None:
-    """The deployment that put into the files at hand what is there of kaudit, whoever edited them since."""
-    if host.written is None and host.pending and host.pending["id"] == _last_deployment(host):
-        return host.pending
-    return host.written or record.in_force(host.entries)
-
-
 def _short(host: Host) -> dict[str, Any] | None:
     written = host.written
     if not written:
         return None
     short = {key: written[key] for key in ("id", "policy_sha256", "intent")}
     return {**short, "files": files_of(written, host.start.place)}
-
-
-def _last_deployment(host: Host) -> str:
-    """The deployment that the files name; files that can't name one leave that to the record."""
-    annotations = host.start.view().annotations
-    if annotations is not None:
-        return annotations.get(DEPLOYMENT_ANNOTATION, "")
-    found = host.written or record.in_force(host.entries)
-    return str(found["id"]) if found else ""

@@ -72,6 +72,7 @@ class RestartWatch:
     One with other flags may be the last that the kubelet started before it saw the manifest: it fails the watch only
     if it stays for `settle` seconds.
 
+    exactly: no other audit flags; else those that the server's distribution gives it itself may be there too.
     before: process ids that don't count. logs_before: container logs that were there before. limit: seconds to get
     ready in, the settling not counted.
     escalate: whether a kubelet that has missed the manifest is helped on: observe says so (missed), and the caller
@@ -86,6 +87,7 @@ class RestartWatch:
     began: float
     escalate: bool = False
     steps: list[str] = field(default_factory=list)
+    exactly: bool = True
     process: Process | None = None
     ready_since: float | None = None
     why: str = ""
@@ -98,7 +100,7 @@ class RestartWatch:
         if self._missed(seen):
             return MISSED
         found = [process for process in seen.processes if process.pid not in self.before]
-        process = next((process for process in found if dict(seen.processes[process]) == dict(self.flags)), None)
+        process = next((process for process in found if self._as_wanted(seen.processes[process])), None)
         if process is not None or not found:
             self._wrong_since = None
         elif self._wrong_since is None:
@@ -149,6 +151,11 @@ class RestartWatch:
         if self.steps:
             return bool(found) or not seen.logs - self.logs_before
         return not found and bool(seen.processes) and seen.status == 200
+
+    def _as_wanted(self, flags: Mapping[str, str]) -> bool:
+        if self.exactly:
+            return dict(flags) == dict(self.flags)
+        return all(flags.get(name) == value for name, value in self.flags.items())
 
     def _fail(self, why: str) -> str:
         self.why = why

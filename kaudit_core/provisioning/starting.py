@@ -20,12 +20,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StartView:
-    """What the files say. mounts: None where nothing is mounted; annotations: None where none fit."""
+    """What the files say.
+
+    mounts: None where nothing is mounted; annotations: None where there is no place for them.
+    complete: whether the server gets no audit flags but these.
+    """
 
     flags: Mapping[str, str]
     audit_flags: Mapping[str, str]
     annotations: Mapping[str, str] | None
     mounts: tuple[MountView, ...] | None
+    complete: bool = True
 
 
 class Start(Protocol):

@@ -1,4 +1,4 @@
-"""Waits until a new API server runs with the manifest's flags, is ready and stays so; says why where it does not."""
+"""Waits until a new API server runs with the flags that were written, is ready and stays so; says why if it isn't."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.core import core, plain
 from ..plugin_utils.host import Host
 from ..plugin_utils.server import container_logs, kubelet_runs, list_servers, restart_kubelet, stop_container
+from ..plugin_utils.service_proof import prove_service
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -19,11 +20,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the proven process, or fail with why and the server's last words."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        self._host, given = Host(self, task_vars or {}), plain(self._task.args)
+        result.update(changed=False)
+        found = prove_service(self._host, given) if given.get("unit") else self._prove(given)
+        steps = found.get("steps", [])
+        result.update(changed=bool(steps), steps=steps)
+        if "process" in found:
+            result.update(process=found["process"])
+            return result
+        escaped = [core("report.escaping").visible(line, 400) for line in found["last_words"]]
+        said = f"; its last words: {' | '.join(escaped)}" if escaped else ""
+        helped = "".join(f" (the kubelet had missed the manifest: {step['said']})" for step in steps[-1:])
+        result.update(failed=True, why=found["why"], last_words=escaped, msg=f"{found['why']}{helped}{said}")
+        return result
+
+    def _prove(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Watch the static pod; return the proven process, or why there is none."""
         self._restart = core("provisioning.restart")
-        self._host = Host(self, task_vars or {})
         self._flags: dict[int, dict[str, str]] = {}
         self._words = ""
-        given = plain(self._task.args)
         self._api = given["api"]
         watch = self._restart.RestartWatch(
             flags=given["flags"],
@@ -33,22 +48,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             limit=float(given["limit"]),
             began=time.monotonic(),
             escalate=bool(given.get("escalate")),
+            exactly=bool(given.get("exactly", True)),
         )
         self._steps: list[dict[str, Any]] = []
         while (verdict := watch.observe(self._look(watch))) in (self._restart.WAITING, self._restart.MISSED):
             if verdict == self._restart.MISSED:
                 self._escalate(watch)
             time.sleep(0.3)
-        result.update(changed=bool(self._steps), steps=self._steps)
         if verdict == self._restart.PROVEN:
-            result.update(process=asdict(watch.process))
-            return result
+            return {"process": asdict(watch.process), "steps": self._steps}
         words = self._restart.last_words(*self._evidence(watch))
-        escaped = [core("report.escaping").visible(line, 400) for line in words]
-        said = f"; its last words: {' | '.join(escaped)}" if escaped else ""
-        helped = "".join(f" (the kubelet had missed the manifest: {step['said']})" for step in self._steps[-1:])
-        result.update(failed=True, why=watch.why, last_words=escaped, msg=f"{watch.why}{helped}{said}")
-        return result
+        return {"why": watch.why, "last_words": words, "steps": self._steps}
 
     def _escalate(self, watch: Any) -> None:
         """Help a kubelet on that has missed the manifest, one step further."""

@@ -22,14 +22,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         paths: what to read; deployments: the paths of a master, where the files that its record names are read too.
         secrets: those of them whose content nobody may see; of these, and of those that the record calls secret, only
         the `sha256` is returned.
+        found: what find_start returned, of which the files and `start` are passed on.
         """
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._host, given = Host(self, task_vars or {}), plain(self._task.args)
         result.update(changed=False)
         on_host = core("provisioning.on_host")
         try:
+            found = given.get("found") or {"results": []}
+            known = {each["item"] for each in found["results"]}
             secrets = set(given.get("secrets") or [])
-            results = [self._read(path, path in secrets) for path in given["paths"]]
+            asked = [path for path in given["paths"] if path not in known]
+            results = [*found["results"], *(self._read(path, path in secrets) for path in asked)]
             if given.get("deployments"):
                 more = on_host.named_files({"results": results}, given["deployments"])
                 secrets.update(on_host.secret_files({"results": results}, given["deployments"]))
@@ -37,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except (AnsibleError, on_host.HostRefused) as error:
             result.update(failed=True, msg=str(getattr(error, "message", error)))
             return result
-        result.update(results=results)
+        result.update(results=results, start=found.get("start"))
         return result
 
     def _read(self, path: str, secret: bool) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not change["sha256"]:
             return self._file({"path": change["path"], "state": "absent"})
         above = os.path.dirname(change["path"])
-        if not (there["exists"] or self._host.module("stat", {"path": above})["stat"]["exists"]):
+        if not (there["exists"] or self._host.exists(above)):
             made = self._file({"path": above, "state": "directory", "owner": "root", "group": "root", "mode": "0700"})
             if made.get("failed"):
                 return made

@@ -47,6 +47,13 @@ class Host:
         advice = "connect as root, or set ansible_become" if "not readable" in str(result.get("msg")) else "look at it"
         raise AnsibleError(f"{path}: can't be read on the host: {result.get('msg')}; {advice}")
 
+    def exists(self, path: str) -> bool:
+        """Whether something is there; AnsibleError where that can't be seen."""
+        result = self.module("stat", {"path": path, "get_checksum": False})
+        if "stat" not in result:
+            raise AnsibleError(f"{path}: {result.get('msg')}; connect as root, or set ansible_become")
+        return bool(result["stat"]["exists"])
+
     def request(self, api: Mapping[str, str], uri: str, method: str = "GET", **more: Any) -> dict[str, Any]:
         """A request to the API server, as an administrator; `status` is its code, 0 or less without an answer."""
         arguments = {

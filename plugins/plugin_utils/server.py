@@ -1,9 +1,12 @@
-"""The API servers of a host: their processes and their containers' logs."""
+"""The API servers of a host: their processes, their containers' logs, and the services that run some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
+from .core import core
 from .host import Host
 
 PODS = "/var/log/pods"
@@ -56,3 +59,21 @@ for pid; do
     fi
 done
 """
+
+
+def show_service(host: Host, unit: str) -> Any:
+    """What systemd says of a service."""
+    return core("provisioning.k3s.service").parse_service(host.command(core("provisioning.k3s.found").show(unit)))
+
+
+def start_line(host: Host, unit: str, pid: int) -> str:
+    """The line in which a server's process says how it starts its API server, "" if the journal has none."""
+    script = 'journalctl -u "$1" _PID="$2" -o cat --no-pager | grep -F "Running kube-apiserver" | tail -n 1'
+    return host.command(["sh", "-c", script, "sh", unit, str(pid)], fine=(0, 1))
+
+
+def service_process(host: Host, pid: int) -> dict[str, Any]:
+    """A process and when it was started."""
+    shown = host.command(["env", "LC_ALL=C", "TZ=UTC", "ps", "-o", "pid=,lstart=", "-p", str(pid)], fine=(0, 1))
+    found = core("provisioning.restart").parse_processes(shown)
+    return asdict(found[0]) if found else {"pid": pid, "started": ""}

@@ -50,7 +50,10 @@ rules:
 CONFIGMAPS_ONLY = SECRETS_ONLY.replace("configmaps", "secrets")
 
 _RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)
-_TOUCHED = f"/etc/kubernetes {STATE} /var/log/kubernetes /etc/systemd/system /run/systemd/transient"
+_TOUCHED = (
+    f"/etc/kubernetes /etc/rancher /etc/k3s /etc/hosts {STATE} /var/log/kubernetes"
+    " /etc/systemd/system /run/systemd/transient"
+)
 _STATE = rf"""
 find {_TOUCHED} ! -path '{LOGS}/*' -printf '%p %y %m %U %G %T@\n' 2>/dev/null | sort
 find {_TOUCHED} ! -path '{LOGS}/*' -type f -exec sha256sum {{}} + 2>/dev/null | sort

@@ -66,7 +66,7 @@ def journal(lab: Lab, *more: str) -> str:
 
 def wait_for_restart(lab: Lab, before: int, flags: Mapping[str, str]) -> None:
     """Wait until another process than `before` is proven to serve with these audit flags."""
-    watch = ServiceWatch(flags, before, service(lab).restarts, settle=2, limit=60, began=time.monotonic())
+    watch = ServiceWatch(flags, frozenset({before}), service(lab).restarts, settle=2, limit=60, began=time.monotonic())
     verdict = WAITING
     while verdict == WAITING:
         now = service(lab)

@@ -354,12 +354,12 @@ NAME = "audit-backend-webhook.kube-system.svc"
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in HOSTS.items()])
 def test_hosts_line_comes_and_goes(text: str) -> None:
     """One marked line, the same when written again, moved with the address, gone without a trace."""
-    once = hosts.put(text, "10.43.7.9", NAME)
+    once = hosts.put_all(text, {"10.43.7.9": (NAME,)})
 
-    assert once == hosts.put(once, "10.43.7.9", NAME)
+    assert once == hosts.put_all(once, {"10.43.7.9": (NAME,)})
     assert sorted([*text.splitlines(), f"10.43.7.9 {NAME} {hosts.MARK}"]) == sorted(once.splitlines())
-    assert text == hosts.remove(hosts.put(once, "fd00::9", NAME))
-    assert 1 == hosts.put(once, "fd00::9", NAME).count(NAME)
+    assert text == hosts.remove(hosts.put_all(once, {"fd00::9": (NAME,)}))
+    assert 1 == hosts.put_all(once, {"fd00::9": (NAME,)}).count(NAME)
 
 
 @given(
@@ -371,7 +371,7 @@ def test_hosts_gives_every_byte_back(lines: list[str], ended: bool, newline: str
     """Whatever the file looks like."""
     text = newline.join(lines) + (newline if ended else "")
 
-    assert text == hosts.remove(hosts.put(text, "10.43.7.9", NAME))
+    assert text == hosts.remove(hosts.put_all(text, {"10.43.7.9": (NAME,)}))
 
 
 def test_hosts_line_of_others_is_refused() -> None:
@@ -379,13 +379,13 @@ def test_hosts_line_of_others_is_refused() -> None:
     with pytest.raises(
         EditRefused, match=f"/etc/hosts, line 2, {NAME}: {NAME} is already 10.0.0.9 here, not 10.43.7.9; "
     ):
-        hosts.put(f"127.0.0.1 localhost\n10.0.0.9 a {NAME}\n", "10.43.7.9", NAME)
+        hosts.put_all(f"127.0.0.1 localhost\n10.0.0.9 a {NAME}\n", {"10.43.7.9": (NAME,)})
 
-    assert hosts.MARK in hosts.put(f"10.43.7.9 {NAME}\n", "10.43.7.9", NAME)
+    assert hosts.MARK in hosts.put_all(f"10.43.7.9 {NAME}\n", {"10.43.7.9": (NAME,)})
     with pytest.raises(ValueError, match="no host name"):
-        hosts.put("", "10.43.7.9", "a b")
+        hosts.put_all("", {"10.43.7.9": ("a b",)})
     with pytest.raises(ValueError, match="does not appear to be"):
-        hosts.put("", "receiver", NAME)
+        hosts.put_all("", {"receiver": (NAME,)})
 
 
 def test_files_after_an_edit() -> None:

@@ -7,7 +7,7 @@ import pytest
 from kaudit_core.provisioning.k3s.distribution import K3S, RKE2
 from kaudit_core.provisioning.k3s.restart import Seen, ServiceWatch, last_words, running_flags
 from kaudit_core.provisioning.k3s.server import config_of
-from kaudit_core.provisioning.k3s.service import api_access, choose_unit, parse_service
+from kaudit_core.provisioning.k3s.service import choose_unit, parse_service
 from kaudit_core.provisioning.refusal import EditRefused
 from kaudit_core.provisioning.restart import FAILED, PROVEN, WAITING
 from tests.provisioning.units import PLAIN, k3s
@@ -74,19 +74,6 @@ def test_no_single_server_is_refused(units: list[str], scripts: list[str], messa
         choose_unit("", units, scripts)
 
 
-def test_api_is_reached_as_administrator() -> None:
-    """By k3s' own files, or by what is said instead."""
-    tls = "/var/lib/rancher/k3s/server/tls"
-
-    assert {
-        "url": "https://127.0.0.1:6443",
-        "ca": f"{tls}/server-ca.crt",
-        "certificate": f"{tls}/client-admin.crt",
-        "key": f"{tls}/client-admin.key",
-    } == api_access(K3S, {}, {})
-    assert "https://[fd00::1]:7443" == api_access(K3S, {"https-listen-port": "7443"}, {"address": "fd00::1"})["url"]
-
-
 def test_config_is_known_before_it_is_read() -> None:
     """Its path comes from unit and variables alone."""
     assert "/srv/c.yaml" == config_of(k3s(PLAIN.replace("server", "server -c /srv/c.yaml")))
@@ -120,9 +107,14 @@ watched: dict[str, tuple[list[Look], list[str], str]] = {
         "",
     ),
     "other-flags": (
-        [(1, 11, 0, OTHER, 0)],
-        [FAILED],
+        [(1, 11, 0, OTHER, 0), (4, 11, 0, OTHER, 200)],
+        [WAITING, FAILED],
         "other flags than were written: --audit-log-path is /old, not /l",
+    ),
+    "one-more-of-the-old-first": (
+        [(1, 11, 1, OTHER, 200), (2, 12, 0, STARTED, 200), (5, 12, 0, STARTED, 200)],
+        [WAITING, WAITING, PROVEN],
+        "",
     ),
     "loop": (
         [(1, 11, 0, STARTED, 0), (6, 0, 1, "", 0), (12, 13, 2, STARTED, 0)],
@@ -144,10 +136,18 @@ watched: dict[str, tuple[list[Look], list[str], str]] = {
 @pytest.mark.parametrize(("looks", "verdicts", "why"), [pytest.param(*row, id=name) for name, row in watched.items()])
 def test_restart_is_proven_or_failed(looks: list[Look], verdicts: list[str], why: str) -> None:
     """Look after look."""
-    watch = ServiceWatch(FLAGS, before=10, restarts_before=looks[0][2], settle=3, limit=30, began=0)
+    watch = ServiceWatch(FLAGS, before=frozenset({10}), restarts_before=looks[0][2], settle=3, limit=30, began=0)
 
     assert verdicts == [watch.observe(Seen(*look)) for look in looks]
     assert why in watch.why
+
+
+def test_a_process_that_went_on_need_not_say_its_flags() -> None:
+    """Its start may be gone from the journal; readiness is asked for all the same."""
+    watch = ServiceWatch(FLAGS, frozenset(), 0, settle=3, limit=30, began=0, kept=frozenset({10}))
+    looks = [(0, 10, 0, "", 0), (1, 10, 0, "", 200), (4, 10, 0, "", 200)]
+
+    assert [WAITING, WAITING, PROVEN] == [watch.observe(Seen(*look)) for look in looks]
 
 
 def test_last_words_are_found() -> None:

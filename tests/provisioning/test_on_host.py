@@ -11,6 +11,7 @@ import pytest
 from kaudit_core.policy.versions import DEFAULT, NEWEST
 from kaudit_core.provisioning import kubeadm_config as configuration
 from kaudit_core.provisioning import on_host, record
+from kaudit_core.provisioning.access import api_access
 from kaudit_core.provisioning.intent import AuditIntent, Mount
 from kaudit_core.provisioning.observed import HostRefused
 from tests.provisioning.manifests import BARE, CONFIGURATIONS, INTENT, V1BETA4, kubeadm
@@ -78,7 +79,8 @@ def test_access_is_found_in_the_manifest() -> None:
         "ca": "/etc/kubernetes/pki/ca.crt",
         "certificate": "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
         "key": "/etc/kubernetes/pki/apiserver-kubelet-client.key",
-    } == on_host.api_access(slurped(), PATHS, {})
+        "loopback": False,
+    } == api_access(slurped(), PATHS, {})
 
 
 def test_access_follows_other_flags() -> None:
@@ -88,25 +90,25 @@ def test_access_follows_other_flags() -> None:
         "    - --secure-port=6443", "\n".join(f"    - {flag}" for flag in ["--secure-port=8443", *flags])
     )
 
-    assert {"url": "https://127.0.0.1:8443", "ca": "/pki/ca", "certificate": "/pki/c", "key": "/pki/k"} == (
-        on_host.api_access(slurped(manifest=text), PATHS, {})
-    )
+    access = {"url": "https://127.0.0.1:8443", "ca": "/pki/ca", "certificate": "/pki/c", "key": "/pki/k"}
+
+    assert {**access, "loopback": True} == api_access(slurped(manifest=text), PATHS, {})
 
 
 def test_flags_without_a_value_are_none() -> None:
     """The server takes its default for an empty one."""
     text = BARE.replace("--secure-port=6443", "--advertise-address=\n    - --secure-port=")
 
-    assert "https://127.0.0.1:6443" == on_host.api_access(slurped(manifest=text), PATHS, {})["url"]
+    assert "https://127.0.0.1:6443" == api_access(slurped(manifest=text), PATHS, {})["url"]
 
 
 def test_access_is_overridden() -> None:
     """What the inventory says wins."""
     override = {"address": "api.example.com", "ca": "/a", "certificate": "/b", "key": "/c"}
 
-    assert {"url": "https://api.example.com:6443", "ca": "/a", "certificate": "/b", "key": "/c"} == (
-        on_host.api_access(slurped(), PATHS, override)
-    )
+    access = {"url": "https://api.example.com:6443", "ca": "/a", "certificate": "/b", "key": "/c"}
+
+    assert {**access, "loopback": False} == api_access(slurped(), PATHS, override)
 
 
 addresses = {
@@ -122,20 +124,20 @@ def test_address_in_a_url(address: str, url: str) -> None:
     """An IPv6 address stands in brackets, from the manifest and from the inventory."""
     text = kubeadm(35).replace("--advertise-address=192.0.2.11", f'"--advertise-address={address}"'.replace('"', ""))
 
-    assert url == on_host.api_access(slurped(manifest=text), PATHS, {})["url"]
-    assert url == on_host.api_access(slurped(), PATHS, {"address": address})["url"]
+    assert url == api_access(slurped(manifest=text), PATHS, {})["url"]
+    assert url == api_access(slurped(), PATHS, {"address": address})["url"]
 
 
 def test_access_without_a_manifest() -> None:
     """The first thing that tells k3s from kubeadm."""
     with pytest.raises(HostRefused, match=f"^{MANIFEST}: no such file"):
-        on_host.api_access(slurped(manifest=None), PATHS, {})
+        api_access(slurped(manifest=None), PATHS, {})
 
 
 def test_access_with_a_broken_manifest() -> None:
     """In one line, with the file's name."""
     with pytest.raises(HostRefused, match=f"^{MANIFEST}: kube-apiserver manifest, ") as caught:
-        on_host.api_access(slurped(manifest="a: ["), PATHS, {})
+        api_access(slurped(manifest="a: ["), PATHS, {})
 
     assert "\n" not in str(caught.value)
 

@@ -166,6 +166,15 @@ def test_difference_shows_what_is_absent() -> None:
     assert "--audit-log-path is absent, not /var/log/a/a.log" in watch.why
 
 
+@pytest.mark.parametrize(("flags", "verdict"), [({**FLAGS, "audit-log-maxage": "30"}, PROVEN), ({}, WAITING)])
+def test_a_distribution_may_give_flags_of_its_own(flags: dict[str, str], verdict: str) -> None:
+    """RKE2 does; what was written must be there all the same."""
+    watch = RestartWatch(FLAGS, frozenset(), frozenset(), 1, LIMIT, 0, exactly=False)
+    watch.observe(Seen(0, {NEW: flags}, 200))
+
+    assert verdict == watch.observe(Seen(1 if flags else 0.5, {NEW: flags}, 200))
+
+
 def test_hostile_flags_are_escaped() -> None:
     """A process chooses its command line."""
     flags = server_flags(b"kube-apiserver\0--audit-log-path=\x1b[31m\xff\0--audit-\xe2\x80\xae=\n\0")

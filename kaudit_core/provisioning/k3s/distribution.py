@@ -16,6 +16,8 @@ class Distribution:
     tls: the directory of certificates. own_process: whether the API server is a process of its own, kube-apiserver;
     else it is in the server's, and only the journal says with which flags.
     silent_policy: the policy that a CIS profile puts there and that logs nothing, "" where there is none.
+    places: where our policy and the webhook's kubeconfig go, and exec_start_places: where they go if ExecStart carries
+    flags of the API server.
     """
 
     name: str
@@ -25,6 +27,8 @@ class Distribution:
     config_variable: str
     tls: str
     own_process: bool
+    places: tuple[str, str]
+    exec_start_places: tuple[str, str]
     policy_key: str = ""
     mount_key: str = ""
     silent_policy: str = ""
@@ -47,6 +51,8 @@ K3S: Final = Distribution(
     config_variable="K3S_CONFIG_FILE",
     tls="/var/lib/rancher/k3s/server/tls",
     own_process=False,
+    places=("/etc/rancher/k3s/audit/policy.yaml", "/etc/rancher/k3s/audit/webhook.yaml"),
+    exec_start_places=("/etc/k3s/audit-policy.yaml", "/etc/k3s/audit-webhook-config.yaml"),
 )
 RKE2: Final = Distribution(
     name="rke2",
@@ -56,6 +62,8 @@ RKE2: Final = Distribution(
     config_variable="RKE2_CONFIG_FILE",
     tls="/var/lib/rancher/rke2/server/tls",
     own_process=True,
+    places=("/etc/rancher/rke2/audit/policy.yaml", "/etc/rancher/rke2/audit/webhook.yaml"),
+    exec_start_places=("/etc/rancher/rke2/audit/policy.yaml", "/etc/rancher/rke2/audit/webhook.yaml"),
     policy_key="audit-policy-file",
     mount_key="kube-apiserver-extra-mount",
     silent_policy="/etc/rancher/rke2/audit-policy.yaml",

@@ -1,8 +1,9 @@
-"""One line of ours in /etc/hosts: the address of the webhook's name. All other bytes stay."""
+"""Lines of ours in /etc/hosts: the addresses of the webhook's name. All other bytes stay."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final
 
@@ -14,24 +15,27 @@ _OURS: Final = re.compile(rf"^[^\n]*{re.escape(MARK)}[ \t]*\r?(?:\n|\Z)", re.MUL
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
-def put(text: str, address: str, name: str) -> str:
-    """The text with our line for a name, in the place of an earlier one; raises EditRefused, ValueError."""
-    ip_address(address)
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no host name in small letters")
-    _check_free(text, address, name)
-    first_break = re.search("\r?\n", text)
-    line = f"{address} {name} {MARK}" + (first_break.group() if first_break else "\n")
-    if found := _OURS.search(text):
-        rest = _OURS.sub("", text[found.end() :])
-        return text[: found.start()] + line + rest
+def put_all(text: str, aliases: Mapping[str, Sequence[str]]) -> str:
+    """The text with exactly these lines of ours, address by address; raises EditRefused, ValueError."""
+    end = "\r\n" if re.match(r"[^\n]*\r\n", text) else "\n"
+    others = remove(text)
+    lines = ""
+    for address, names in aliases.items():
+        ip_address(address)
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no host name in small letters")
+            _check_free(others, address, name)
+        lines += f"{address} {' '.join(names)} {MARK}{end}"
+    if "".join(found.group() for found in _OURS.finditer(text)) == lines:
+        return text
     # Before a last line that has no end: taking ours away gives its bytes back.
-    at = text.rfind("\n") + 1
-    return text[:at] + line + text[at:]
+    at = others.rfind("\n") + 1
+    return others[:at] + lines + others[at:]
 
 
 def remove(text: str) -> str:
-    """The text without our line."""
+    """The text without our lines."""
     return _OURS.sub("", text)
 
 

@@ -45,40 +45,55 @@ class Seen:
 
 @dataclass
 class ServiceWatch:
-    """Waits for a process other than `before` with `flags`, ready for `settle` seconds without a break.
+    """Waits for a process that isn't one of `before` with `flags`, ready for `settle` seconds without a break.
+
+    One with other flags may be the last that systemd started before it was told to start anew: it fails the watch only
+    if it stays for `settle` seconds.
 
     restarts_before: what systemd had counted; limit: seconds to get ready in, the settling not counted.
+    kept: processes that may have gone on all the time, so long perhaps that the journal no longer has their start.
     """
 
     flags: Mapping[str, str]
-    before: int
+    before: frozenset[int]
     restarts_before: int
     settle: float
     limit: float
     began: float
+    kept: frozenset[int] = frozenset()
     pid: int = 0
     ready_since: float | None = None
     why: str = ""
     _base: int = field(default=-1, repr=False)
+    _wrong_since: float | None = field(default=None, repr=False)
 
     def observe(self, seen: Seen) -> str:
         """What is proven after this look: waiting, proven, or failed (`why` says it)."""
         ended = self._ended(seen)
         if ended >= ENDED_OFTEN:
             return self._fail(f"the new server was started {ended + 1} times and ended each time")
-        pid = seen.pid if seen.pid not in (0, self.before) else 0
+        pid = seen.pid if seen.pid not in (0, *self.before) else 0
         if pid != self.pid:
             self.pid, self.ready_since = pid, None
         flags = running_flags(seen.journal) if pid else None
-        if flags is not None and flags != dict(self.flags):
+        if flags is None and pid in self.kept:
+            flags = dict(self.flags)
+        wrong = flags is not None and flags != dict(self.flags)
+        if not wrong:
+            self._wrong_since = None
+        elif self._wrong_since is None:
+            self._wrong_since = seen.at
+        elif flags is not None and seen.at - self._wrong_since >= self.settle:
             return self._fail(_difference(flags, self.flags))
-        if flags is None or seen.status != 200:
+        if flags is None or wrong or seen.status != 200:
             self.ready_since = None
         elif self.ready_since is None:
             self.ready_since = seen.at
         if self.ready_since is not None:
             return PROVEN if seen.at - self.ready_since >= self.settle else WAITING
-        return WAITING if seen.at - self.began <= self.limit else self._fail(self._overdue(seen, flags))
+        if seen.at - self.began <= self.limit or wrong:
+            return WAITING
+        return self._fail(self._overdue(seen, flags))
 
     def _ended(self, seen: Seen) -> int:
         """How often systemd started it again; a start by hand sets its count back."""
@@ -94,7 +109,7 @@ class ServiceWatch:
         waited = f"after {self.limit:.0f} s"
         if seen.pid == 0:
             return f"{waited} no server runs"
-        if seen.pid == self.before:
+        if seen.pid in self.before:
             return f"{waited} the old server still runs"
         if flags is None:
             return f"{waited} the new server has not started its API server"

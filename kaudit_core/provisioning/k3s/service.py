@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,15 +67,3 @@ def _is_server(distribution: Distribution, unit: str) -> bool:
         re.fullmatch(rf"{re.escape(stem)}-[A-Za-z0-9_.@-]+\.service", unit)
         and not re.match(rf"{re.escape(stem)}-(agent|killall|uninstall)\b", unit)
     )
-
-
-def api_access(distribution: Distribution, flags: Mapping[str, str], override: Mapping[str, str]) -> dict[str, str]:
-    """Where the host's own API server listens, and an administrator's certificate; `flags`: of its ExecStart."""
-    address = override.get("address") or "127.0.0.1"
-    shown = f"[{address.strip('[]')}]" if ":" in address else address
-    return {
-        "url": f"https://{shown}:{flags.get('https-listen-port') or 6443}",
-        "ca": override.get("ca") or f"{distribution.tls}/server-ca.crt",
-        "certificate": override.get("certificate") or f"{distribution.tls}/client-admin.crt",
-        "key": override.get("key") or f"{distribution.tls}/client-admin.key",
-    }
