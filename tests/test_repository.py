@@ -23,6 +23,8 @@ MADE = {
     ".ansible",
     "build",
     "dist",
+    "kaudit-receiver",
+    "kaudit-report",
 }
 SECTIONS = {name for name, _ in yaml.safe_load((ROOT / "changelogs" / "config.yaml").read_text())["sections"]}
 FRAGMENTS = sorted((ROOT / "changelogs" / "fragments").glob("*.yaml"))

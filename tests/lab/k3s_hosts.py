@@ -26,37 +26,7 @@ CERTIFICATES = {
 }
 NOT_NEEDED = ("kubelet", "containerd", "lab-images")
 # As the install script of k3s writes it.
-UNIT = """\
-[Unit]
-Description=Lightweight Kubernetes
-Documentation=https://k3s.io
-Wants=network-online.target
-After=network-online.target
-
-[Install]
-WantedBy=multi-user.target
-
-[Service]
-Type=notify
-EnvironmentFile=-/etc/default/%N
-EnvironmentFile=-/etc/sysconfig/%N
-EnvironmentFile=-/etc/systemd/system/k3s.service.env
-KillMode=process
-Delegate=yes
-User=root
-LimitNOFILE=1048576
-LimitNPROC=infinity
-LimitCORE=infinity
-TasksMax=infinity
-TimeoutStartSec=0
-Restart=always
-RestartSec=5s
-ExecStartPre=-/sbin/modprobe br_netfilter
-ExecStartPre=-/sbin/modprobe overlay
-ExecStart=/usr/local/bin/k3s \\
-    server \\
-
-"""
+UNIT = Path(__file__).resolve().parents[1] / "provisioning" / "k3s.service"
 
 
 def make_k3s(upper: Path, address: str, etcd: str) -> None:
@@ -75,7 +45,7 @@ def make_k3s(upper: Path, address: str, etcd: str) -> None:
     (units / "multi-user.target.wants").mkdir(parents=True)
     for name in NOT_NEEDED:
         (units / f"{name}.service").symlink_to("/dev/null")
-    (units / "k3s.service").write_text(UNIT)
+    shutil.copy(UNIT, units / "k3s.service")
     (units / "multi-user.target.wants/k3s.service").symlink_to("/etc/systemd/system/k3s.service")
 
 

@@ -117,7 +117,7 @@ def master_layers(hosts: Mapping[str, str], profile: Profile, base: str) -> Path
     name = f"masters-{'fast' if profile.fast else 'production'}-{'connected' if profile.connected else 'standalone'}"
     code = [Path(__file__)]
     if profile.distribution == "k3s":
-        name, code = "masters-k3s", [*code, k3s_hosts.STANDIN, Path(k3s_hosts.__file__)]
+        name, code = "masters-k3s", [*code, k3s_hosts.STANDIN, k3s_hosts.UNIT, Path(k3s_hosts.__file__)]
     return cached(name, [base, repr(profile), *settings, *code], make)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from kaudit_core.provisioning.intent import AuditIntent
@@ -19,25 +20,9 @@ INTENT: Final = AuditIntent(
     annotations={"kaudit.k8s/policy-sha256": "0123abcd", "kaudit.k8s/deployment": "20261121T043000Z"},
 )
 
-_HEAD: Final = """\
-[Unit]
-Description=Lightweight Kubernetes
-Wants=network-online.target
-
-[Install]
-WantedBy=multi-user.target
-
-[Service]
-Type=notify
-EnvironmentFile=-/etc/default/%N
-EnvironmentFile=-/etc/sysconfig/%N
-EnvironmentFile=-/etc/systemd/system/k3s.service.env
-KillMode=process
-Restart=always
-RestartSec=5s
-ExecStartPre=-/sbin/modprobe br_netfilter
-"""
-INSTALLED: Final = _HEAD + "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\n"
+# As the install script of k3s writes it.
+INSTALLED: Final = Path(__file__).with_name("k3s.service").read_text()
+_HEAD: Final = INSTALLED.partition("ExecStart=")[0]
 # As RKE2's packages bring it, as far as it matters here.
 PACKAGED_RKE2: Final = """\
 [Unit]
