@@ -64,7 +64,8 @@ def lines(*requests: Any) -> bytes:
 
 def started(*arguments: str | bytes) -> subprocess.Popen[bytes]:
     """Start a command in a process of its own."""
-    command = [sys.executable, "-m", "kaudit_core.cli.main", *arguments]
+    # A shell's background job ignores Ctrl-C, and so would what it starts.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "kaudit_core.cli.main", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
 

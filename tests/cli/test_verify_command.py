@@ -264,7 +264,9 @@ def test_a_line_over_the_limit_is_one_malformed_record(
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_interrupt_leaves_one_line(policy: str, name: str) -> None:
     """Ctrl-C ends with exit code 130 and without a traceback."""
-    command = [sys.executable, "-m", "kaudit_core.cli.main", "verify", "--policy", policy, name]
+    # A shell's background job ignores Ctrl-C, and so would what it starts.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "kaudit_core.cli.main", "verify"]
+    command += ["--policy", policy, name]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin is not None and process.stderr is not None
     # More than a pipe and the reader's buffer hold: once this is written, the command is in the middle of its work.

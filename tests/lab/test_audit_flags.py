@@ -50,7 +50,7 @@ def complaint(folder: Path, flags: dict[str, str | None]) -> str:
         {},
         ALL,
         {"log_mode": "blocking-strict"},
-        {**BATCH, "log_batch_max_size": 10_000, "log_batch_max_wait": "0"},
+        {**BATCH, "log_batch_max_size": 10_000, "log_batch_max_wait": "1s"},
         {"log_truncate_enabled": True, "log_truncate_max_batch_size": 102_400},
         {"log_max_age": 0, "log_max_backup": 0},
     ],

@@ -93,7 +93,7 @@ def test_the_cause_is_named(rolled_back: RolledBack, host: str) -> None:
     [message] = [
         line
         for line in rolled_back.run.text.splitlines()
-        if "no other master was touched" in line and f"{host}: " in line
+        if line.startswith("fatal: ") and "no other master was touched" in line and f'"{host}: ' in line
     ]
 
     assert CAUSES[host] in message
